@@ -1,0 +1,1 @@
+"""The local stack: private servers, a gateway and workers as child processes of one command."""

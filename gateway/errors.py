@@ -1,0 +1,111 @@
+"""From failure to HTTP: one table, and every answer a problem+json (RFC 9457)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.errors import JobError
+
+STATUS_OF: dict[str, int] = {
+    "empty_text": 422,
+    "text_too_long": 422,
+    "control_character": 422,
+    "unknown_voice": 422,
+    "unknown_emotion": 422,
+    "unknown_format": 422,
+    "unsupported_sample_rate": 422,
+    "body_too_large": 413,
+    "job_not_found": 404,
+    "audio_not_ready": 409,
+    "audio_missing": 410,
+    "idempotency_conflict": 409,
+    "invalid_cursor": 400,
+    "queue_unavailable": 503,
+    "store_unavailable": 503,
+    "storage_unavailable": 503,
+    "no_worker_yet": 503,
+    # These end a job; no route answers with them.
+    "engine_failed": 500,
+    "unspeakable_text": 500,
+    "timed_out": 500,
+    "worker_lost": 500,
+    "internal_error": 500,
+}
+
+RETRY_AFTER_SECONDS = 5
+
+# What pydantic calls a fault, and the code we give it.
+_CODE_OF_FAULT = {
+    "extra_forbidden": "unknown_field",
+    "missing": "missing_field",
+    "json_invalid": "invalid_json",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "finite_number": "out_of_range",
+    "string_too_long": "out_of_range",
+    "too_long": "out_of_range",
+}
+
+_EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state")
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, extras: Mapping[str, object] = {}
+) -> ProblemResponse:
+    """Return the answer for a failure."""
+    body = {
+        "type": f"urn:emotivoice:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return ProblemResponse(body | dict(extras), status, headers=dict(headers or {}))
+
+
+def job_problem(error: JobError) -> ProblemResponse:
+    status = STATUS_OF[error.code]
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    extras = {name: vars(error)[name] for name in _EXTRAS if name in vars(error)}
+    return problem(status, error.code, str(error), headers=headers, extras=extras)
+
+
+def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
+    faults = cast(Sequence[dict[str, Any]], cast(RequestValidationError, error).errors())
+    errors = [{"field": _path(fault["loc"]), "message": fault["msg"]} for fault in faults]
+    code = _CODE_OF_FAULT.get(faults[0]["type"], "invalid_value")
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    return problem(422, code, detail, extras={"errors": errors})
+
+
+def _path(location: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in location[1:]) or str(location[0])
+
+
+def _http_error(_: Request, error: Exception) -> ProblemResponse:
+    http = cast(HTTPException, error)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(http.status_code, "http_error")
+    return problem(http.status_code, code, str(http.detail), headers=http.headers)
+
+
+def _job_error(_: Request, error: Exception) -> ProblemResponse:
+    return job_problem(cast(JobError, error))
+
+
+def _unexpected(_: Request, error: Exception) -> ProblemResponse:
+    return problem(500, "internal_error", "the gateway failed on this request; its log has the reason")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(JobError, _job_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)

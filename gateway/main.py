@@ -1,0 +1,74 @@
+"""The only wiring of the gateway: settings in, application out."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import uvicorn
+from anyio import to_thread
+from fastapi import FastAPI
+
+from gateway.body_limit import BodyLimit
+from gateway.catalogue import CatalogueCache
+from gateway.dependencies import Services
+from gateway.errors import add_error_handlers
+from gateway.metrics import RequestMetrics
+from gateway.routes import health, jobs, voices
+from gateway.settings import GatewaySettings
+from shared.job_store import AsyncRedisJobStore
+from shared.logging import set_up_logging
+from shared.object_store import S3ObjectStore
+from shared.queue import gateway_queue
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+THREADS = 64  # for calls that block: publishing, reading objects
+
+DESCRIPTION = """
+Submit text with `POST /v1/jobs`, look at the job until it is finished (`GET /v1/jobs/{id}?wait=30`), fetch its audio.
+Every error is a problem+json (RFC 9457) whose `code` never changes.
+"""
+
+
+def create_app(settings: GatewaySettings) -> FastAPI:
+    """Return the gateway on the real stores."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        store = AsyncRedisJobStore(settings.redis_url.get_secret_value())
+        app.state.services = Services(
+            settings=settings,
+            jobs=store,
+            queue=gateway_queue(settings.broker_url.get_secret_value()),
+            objects=S3ObjectStore(settings),
+            catalogue=CatalogueCache(store),
+        )
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        yield
+        await store.close()
+
+    return application(settings, lifespan)
+
+
+def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> FastAPI:
+    """Return the routes, without stores unless the lifespan brings them."""
+    app = FastAPI(title="EmotiVoice Fleet", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app.include_router(jobs.router)
+    app.include_router(voices.router)
+    app.include_router(health.router)
+    add_error_handlers(app)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequestMetrics)
+    return app
+
+
+def main() -> None:
+    settings = GatewaySettings()
+    set_up_logging(settings.log_level)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=35,  # a long poll may last 30 s
+    )

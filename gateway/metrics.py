@@ -1,0 +1,53 @@
+"""What the gateway measures."""
+
+import time
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.jobs import Lane
+from shared.ports import LaneLoad
+
+REQUESTS = Counter("emotivoice_http_requests_total", "HTTP requests", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram(
+    "emotivoice_http_request_seconds",
+    "Time to answer; waiting for a job and sending its audio count too",
+    ["method", "route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane"])
+WAITING = Gauge("emotivoice_lane_waiting", "Messages that no worker has started", ["lane"])
+OLDEST_WAITING = Gauge("emotivoice_lane_oldest_waiting_seconds", "Age of the message that waits longest", ["lane"])
+
+
+def show_loads(loads: Mapping[Lane, LaneLoad]) -> None:
+    for lane, load in loads.items():
+        WAITING.labels(lane).set(load.waiting)
+        OLDEST_WAITING.labels(lane).set(load.oldest_seconds)
+
+
+class RequestMetrics:
+    """Counts and times each request under its route's template, so that job ids make no series."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, started = 500, time.perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            REQUESTS.labels(scope["method"], route, status).inc()
+            REQUEST_SECONDS.labels(scope["method"], route).observe(time.perf_counter() - started)

@@ -1,0 +1,55 @@
+"""Is the process alive, can it take work, and how does it do."""
+
+from collections.abc import Awaitable
+
+import anyio
+from anyio import to_thread
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.dependencies import ServicesDep
+from gateway.metrics import show_loads
+from shared.errors import JobError
+
+router = APIRouter(tags=["health"])
+
+READY_SECONDS = 3.0
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "A dependency does not answer; it is named."}})
+async def readyz(services: ServicesDep) -> Response:
+    """It can take work: every dependency answers, and a worker has announced its voices."""
+    checks: dict[str, str] = {}
+    async with anyio.create_task_group() as group:
+        group.start_soon(_check, checks, "redis", services.jobs.ping())
+        group.start_soon(_check, checks, "broker", to_thread.run_sync(services.queue.ping, abandon_on_cancel=True))
+        group.start_soon(_check, checks, "s3", to_thread.run_sync(services.objects.ping, abandon_on_cancel=True))
+        group.start_soon(_check, checks, "voices", services.catalogue.get())
+    ready = all(state == "ok" for state in checks.values())
+    return JSONResponse({"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503)
+
+
+async def _check(checks: dict[str, str], name: str, probe: Awaitable[object]) -> None:
+    try:
+        with anyio.fail_after(READY_SECONDS):
+            await probe
+    except JobError as error:
+        checks[name] = str(error)
+    except TimeoutError:
+        checks[name] = f"no answer within {READY_SECONDS:g} s"
+    else:
+        checks[name] = "ok"
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(services: ServicesDep) -> Response:
+    """Prometheus metrics of this process, and the load of each lane."""
+    show_loads(await services.jobs.loads())
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,195 @@
+"""Jobs: submit, look, list, fetch the audio, cancel or remove."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from starlette.concurrency import iterate_in_threadpool
+
+from gateway import presenting
+from gateway.dependencies import Services, ServicesDep
+from gateway.ranges import ByteRange, parse_range
+from gateway.schemas import JobPage, JobRequest, JobStatus, Problem, Timings, Word
+from gateway.submission import submit
+from shared.audio_formats import FORMATS
+from shared.errors import AudioNotReady, InvalidCursor, JobNotFound
+from shared.jobs import Audio, JobState
+from shared.ports import JobView
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+LONGEST_WAIT_SECONDS = 30
+JOB_ID_LENGTH = 36
+
+_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return dict.fromkeys(statuses, _PROBLEM)
+
+
+@router.post("", status_code=202, response_model=JobStatus, responses=_problems(409, 413, 422, 503))
+async def create_job(
+    body: JobRequest,
+    services: ServicesDep,
+    idempotency_key: Annotated[str, Header(max_length=255, description="Sent again, it returns the same job.")] = "",
+) -> Response:
+    """Submit text to be spoken. The answer comes at once; ask for the job until it is finished."""
+    accepted = await submit(
+        body,
+        key=idempotency_key,
+        jobs=services.jobs,
+        queue=services.queue,
+        catalogue=services.catalogue,
+        settings=services.settings,
+    )
+    view = await _view(accepted.job_id, services)
+    headers = {"Location": f"/v1/jobs/{accepted.job_id}", "Retry-After": presenting.retry_after(view.load)}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return _answer(view, services, status=202, headers=headers)
+
+
+@router.get("", response_model=JobPage, responses=_problems(400, 422, 503))
+async def list_jobs(
+    services: ServicesDep,
+    state: JobState | None = None,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JobPage:
+    """List jobs, the newest first."""
+    if cursor is not None and len(cursor) != JOB_ID_LENGTH:
+        raise InvalidCursor
+    views = await services.jobs.page(state=state, before=cursor, limit=limit + 1)
+    page = [presenting.status(view, objects=services.objects, settings=services.settings) for view in views[:limit]]
+    return JobPage(jobs=page, next_cursor=page[-1].id if len(views) > limit else None)
+
+
+@router.get("/{job_id}", response_model=JobStatus, responses={304: {}, **_problems(404, 422, 503)})
+async def get_job(
+    job_id: str,
+    services: ServicesDep,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=LONGEST_WAIT_SECONDS,
+            description="Answer only when the job is finished, or with If-None-Match when it has changed, "
+            "or after this many seconds.",
+        ),
+    ] = 0,
+    if_none_match: Annotated[str, Header()] = "",
+) -> Response:
+    """Look at a job, at once or after waiting for it."""
+    view = await _awaited(job_id, services, seconds=wait, known=if_none_match)
+    if presenting.etag(view) == if_none_match:
+        return Response(status_code=304, headers={"ETag": if_none_match})
+    return _answer(view, services, status=200, headers={"ETag": presenting.etag(view), "Cache-Control": "no-cache"})
+
+
+@router.delete(
+    "/{job_id}",
+    response_model=JobStatus,
+    status_code=200,
+    responses={204: {"description": "Removed."}, **_problems(404, 503)},
+)
+async def delete_job(job_id: str, services: ServicesDep) -> Response:
+    """Cancel a job that is not finished; remove one that is, with its audio."""
+    was = await _view(job_id, services)
+    if not was.job.finished:
+        await services.jobs.cancel(job_id)
+        return _answer(await _view(job_id, services), services, status=200, headers={})
+    orphans = await services.jobs.remove(job_id)
+    for audio in orphans:
+        await to_thread.run_sync(services.objects.delete, audio.key)
+    await services.jobs.deleted(orphans)
+    return Response(status_code=204)
+
+
+@router.get("/{job_id}/timings", responses=_problems(404, 409, 503))
+async def get_timings(job_id: str, services: ServicesDep) -> Timings:
+    """When each word of the finished audio sounds."""
+    audio = _audio(await _view(job_id, services))
+    return Timings(words=[Word(word=word, start=start, end=end) for word, start, end in audio.words])
+
+
+@router.api_route(
+    "/{job_id}/audio",
+    methods=["GET", "HEAD"],
+    response_class=StreamingResponse,
+    responses={
+        206: {"description": "The asked range."},
+        307: {"description": "A presigned link."},
+        **_problems(404, 409, 410, 416, 503),
+    },
+)
+async def get_audio(
+    job_id: str,
+    request: Request,
+    services: ServicesDep,
+    range: Annotated[str, Header()] = "",
+    if_range: Annotated[str, Header()] = "",
+) -> Response:
+    """Fetch the audio, whole or a range of bytes."""
+    audio = _audio(await _view(job_id, services))
+    name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
+    if services.settings.audio_delivery == "redirect":
+        seconds = services.settings.link_seconds
+        link = services.objects.link(audio.key, seconds=seconds, file_name=name, content_type=content_type)
+        return RedirectResponse(link, 307)
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{audio.sha256}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    wanted = parse_range(range, audio.bytes) if if_range in ("", headers["ETag"]) else None
+    part = wanted or ByteRange(0, audio.bytes)
+    headers |= {"Content-Length": str(part.length)}
+    if wanted:
+        headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
+    status = 206 if wanted else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=content_type)
+    chunks = services.objects.read(audio.key, offset=part.start, length=part.length)
+    first = await to_thread.run_sync(next, chunks, b"")  # before the status goes out: the object may be gone
+    return StreamingResponse(_rest(first, chunks), status, headers=headers, media_type=content_type)
+
+
+async def _rest(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in iterate_in_threadpool(chunks):
+        yield chunk
+
+
+async def _view(job_id: str, services: Services) -> JobView:
+    view = await services.jobs.view(job_id)
+    if view is None:
+        raise JobNotFound(job_id)
+    return view
+
+
+async def _awaited(job_id: str, services: Services, *, seconds: float, known: str) -> JobView:
+    """Return the job once it is finished, or differs from the known state, or the seconds are over."""
+    deadline = time.monotonic() + seconds
+    async with services.jobs.watch(job_id) as changed:
+        while True:
+            view = await _view(job_id, services)
+            left = deadline - time.monotonic()
+            news = presenting.etag(view) != known if known else view.job.finished
+            if news or view.job.finished or left <= 0:
+                return view
+            await changed(left)
+
+
+def _audio(view: JobView) -> Audio:
+    if view.audio is None:
+        raise AudioNotReady(view.job.state)
+    return view.audio
+
+
+def _answer(view: JobView, services: Services, *, status: int, headers: dict[str, str]) -> Response:
+    body = presenting.status(view, objects=services.objects, settings=services.settings)
+    return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")

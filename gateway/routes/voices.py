@@ -1,0 +1,35 @@
+"""What the engine offers."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from gateway.dependencies import ServicesDep
+from gateway.schemas import EmotionList, MissingVoice, Problem, Voice, VoiceList
+
+router = APIRouter(prefix="/v1", tags=["voices"])
+
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"model": Problem, "content": {"application/problem+json": {}}, "description": "No worker has started yet."}
+}
+
+
+@router.get("/voices", responses=_UNAVAILABLE)
+async def list_voices(services: ServicesDep) -> VoiceList:
+    """List the voices, and the ones that this installation lacks."""
+    catalogue = await services.catalogue.get()
+    return VoiceList(
+        engine=catalogue.engine,
+        revision=catalogue.revision,
+        sample_rate=catalogue.sample_rate,
+        default=services.settings.default_voice or catalogue.voice_ids[0],
+        voices=[Voice.model_validate(voice) for voice in catalogue.voices],
+        missing=[MissingVoice(id=voice, reason=reason) for voice, reason in catalogue.missing.items()],
+    )
+
+
+@router.get("/emotions", responses=_UNAVAILABLE)
+async def list_emotions(services: ServicesDep) -> EmotionList:
+    """List the emotion tags."""
+    catalogue = await services.catalogue.get()
+    return EmotionList(emotions=list(catalogue.emotions), free_text=catalogue.free_text_emotion)

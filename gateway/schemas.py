@@ -1,0 +1,174 @@
+"""Request and response bodies: the public API and nothing else."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.jobs import JobState
+
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=500)]
+
+
+class JobRequest(BaseModel):
+    """Text to be spoken, and how."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"text": "Good morning! 早上好，今天天气真好。", "emotion": "happy", "format": "mp3"},
+                {"text": "第一章。很久很久以前……", "lane": "bulk", "format": "m4a", "metadata": {"book": "42"}},
+            ]
+        },
+    )
+
+    text: str = Field(description="What to say, in Chinese, English or both. A blank line is a paragraph.")
+    voice: str | None = Field(None, description="A voice id from /v1/voices; by default the first one there.")
+    emotion: str = Field(
+        "neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
+    )
+    emotion_strength: float = Field(1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
+    speed: float = Field(1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
+    format: str = Field("wav", description="wav, mp3, opus, flac, aac or m4a.")
+    sample_rate: int | None = Field(
+        None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="The same seed gives the same audio.")
+    lane: Literal["interactive", "bulk"] = Field("interactive", description="bulk waits behind nobody's conversation.")
+    metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=32)
+
+
+class Progress(BaseModel):
+    segments_done: int
+    segments_total: int = Field(description="0 until a long text is planned.")
+
+
+class QueuePlace(BaseModel):
+    position: int | None = Field(description="1 is next; null once a worker has started.")
+    eta_seconds: float | None = Field(description="Until the audio is ready, from the lane's measured speed.")
+
+
+class SpokenAs(BaseModel):
+    """The request as it was understood, defaults filled in."""
+
+    voice: str
+    emotion: str
+    emotion_strength: float
+    speed: float
+    format: str
+    sample_rate: int
+    seed: int
+
+
+class Result(BaseModel):
+    audio: str = Field(description="The audio at this gateway.")
+    timings: str = Field(description="When each word sounds, at this gateway.")
+    url: str = Field(description="A presigned link to the object store.")
+    url_expires_at: datetime
+    bytes: int
+    seconds: float
+    sample_rate: int
+    format: str
+    content_type: str
+    sha256: str
+
+
+class Usage(BaseModel):
+    characters: int
+    audio_seconds: float
+    engine_seconds: float
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+
+
+class Links(BaseModel):
+    self: str
+    audio: str | None
+
+
+class JobStatus(BaseModel):
+    """A job as its owner sees it."""
+
+    id: str
+    state: JobState
+    lane: str
+    progress: Progress
+    queue: QueuePlace | None = Field(description="null once the job is finished.")
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="When record and audio are removed.")
+    request: SpokenAs
+    metadata: dict[str, str]
+    result: Result | None
+    usage: Usage | None
+    error: JobError | None
+    links: Links
+
+
+class JobPage(BaseModel):
+    jobs: list[JobStatus]
+    next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last.")
+
+
+class Word(BaseModel):
+    word: str
+    start: float = Field(description="Seconds from the beginning of the audio.")
+    end: float
+
+
+class Timings(BaseModel):
+    words: list[Word]
+
+
+class Voice(BaseModel):
+    id: str
+    name: str
+    languages: list[str]
+    gender: str
+    description: str
+
+
+class MissingVoice(BaseModel):
+    id: str
+    reason: str
+
+
+class VoiceList(BaseModel):
+    engine: str
+    revision: str
+    sample_rate: int
+    default: str
+    voices: list[Voice]
+    missing: list[MissingVoice] = Field(description="Voices that this installation lacks, and why.")
+
+
+class EmotionList(BaseModel):
+    emotions: list[str]
+    free_text: bool = Field(description="Whether an emotion may be any sentence.")
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Never changes; switch on this.")
+
+
+def at(seconds: float) -> datetime:
+    """Return Unix seconds as a UTC time."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,119 @@
+"""Check a request, record the job, enqueue its first step."""
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+
+import uuid_utils
+from anyio import to_thread
+
+from gateway.catalogue import CatalogueCache
+from gateway.schemas import JobRequest
+from gateway.settings import GatewaySettings
+from shared.audio_formats import FORMATS
+from shared.errors import (
+    ControlCharacter,
+    EmptyText,
+    QueueUnavailable,
+    TextTooLong,
+    UnknownEmotion,
+    UnknownFormat,
+    UnknownVoice,
+    UnsupportedSampleRate,
+)
+from shared.jobs import Job, Lane, SpeechRequest
+from shared.ports import AsyncJobStore, Catalogue, JobQueue
+from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The job that a request led to; `replayed` when an earlier request with the same key had made it."""
+
+    job_id: str
+    replayed: bool
+
+
+async def submit(  # noqa: PLR0913 - the gateway's ports, each by name
+    body: JobRequest,
+    *,
+    key: str,
+    jobs: AsyncJobStore,
+    queue: JobQueue,
+    catalogue: CatalogueCache,
+    settings: GatewaySettings,
+) -> Submission:
+    """Accept a job. It is recorded before it is enqueued, so no worker meets a job that is not there.
+
+    Raises:
+        JobError: the request can't be spoken, or a server is away; then nothing is accepted.
+    """
+    request = checked(body, await catalogue.get(), settings)
+    job = new_job(body, request)
+    fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest() if key else ""
+    owner = await jobs.create(job, request, key=key, fingerprint=fingerprint)
+    if owner:
+        return Submission(owner, replayed=True)
+    try:
+        await to_thread.run_sync(lambda: queue.enqueue(job.id, job.first_step, lane=job.lane_of(job.first_step)))
+    except QueueUnavailable:
+        await jobs.refuse(job, key=key)
+        raise
+    return Submission(job.id, replayed=False)
+
+
+def new_job(body: JobRequest, request: SpeechRequest) -> Job:
+    long = estimated_seconds(request.text) / request.speed > LONGEST_SEGMENT_SECONDS
+    return Job(
+        id=str(uuid_utils.uuid7()),
+        lane=Lane(body.lane),
+        characters=len(request.text),
+        created_at=time.time(),
+        long=long,
+        segments_total=0 if long else 1,
+        metadata=body.metadata,
+    )
+
+
+def checked(body: JobRequest, catalogue: Catalogue, settings: GatewaySettings) -> SpeechRequest:
+    """Return the request with every default filled in, or raise what is wrong with it."""
+    check_text(body.text, limit=settings.max_text_characters)
+    voice = body.voice or settings.default_voice or catalogue.voice_ids[0]
+    if voice not in catalogue.voice_ids:
+        raise UnknownVoice(voice, catalogue.voice_ids)
+    if body.emotion not in catalogue.emotions and not catalogue.free_text_emotion:
+        raise UnknownEmotion(body.emotion, catalogue.emotions)
+    if body.format not in FORMATS:
+        raise UnknownFormat(body.format, FORMATS)
+    return SpeechRequest(
+        text=body.text,
+        voice=voice,
+        emotion=body.emotion,
+        emotion_strength=body.emotion_strength,
+        speed=body.speed,
+        format=body.format,
+        sample_rate=sample_rate(body, native=catalogue.sample_rate),
+        seed=body.seed,
+    )
+
+
+def check_text(text: str, *, limit: int) -> None:
+    if not text.strip():
+        raise EmptyText
+    if len(text) > limit:
+        raise TextTooLong(len(text), limit=limit)
+    if found := _CONTROL.search(text):
+        raise ControlCharacter(found.group(), position=found.start())
+
+
+def sample_rate(body: JobRequest, *, native: int) -> int:
+    """Return the asked rate if the format has it; unasked, the engine's own or the next above that it has."""
+    allowed = FORMATS[body.format].sample_rates
+    if body.sample_rate is None:
+        return next((rate for rate in sorted(allowed) if rate >= native), max(allowed))
+    if body.sample_rate not in allowed:
+        raise UnsupportedSampleRate(body.sample_rate, format=body.format, allowed=allowed)
+    return body.sample_rate

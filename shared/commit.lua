@@ -1,0 +1,34 @@
+-- Change a job and one of its steps if both are still as they were read; else change nothing.
+-- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {audio keys}, commands = {{...}, ...},
+--                 once = {key, value, ttl}, drained = {key, since, service_seconds, now}};
+-- `was` is "" for what did not exist.
+-- Returns 1 changed, 0 something had changed before, -1 the audio is being deleted just now,
+-- or the value that `once` has already.
+local change = cjson.decode(ARGV[1])
+
+if change.once then
+  local taken = redis.call('GET', change.once[1])
+  if taken then return taken end
+  redis.call('SET', change.once[1], change.once[2], 'EX', change.once[3])
+end
+
+if (redis.call('GET', change.job[1]) or '') ~= change.job[2] then return 0 end
+if change.step and (redis.call('HGET', change.step[1], change.step[2]) or '') ~= change.step[3] then return 0 end
+for _, key in ipairs(change.stores or {}) do
+  if redis.call('GET', key) == 'deleting' then return -1 end
+end
+
+for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
+
+-- How fast the lane drains: moving means over about the last 20 finished steps.
+if change.drained then
+  local key, since, service, now = unpack(change.drained)
+  local load = redis.call('HMGET', key, 'last', 'gap', 'service', 'count')
+  local count = tonumber(load[4] or '0')
+  local weight = math.max(1 / (count + 1), 0.05)
+  local gap = math.max(now - math.max(tonumber(load[1] or '0'), since), 0)
+  local function mean(old, new) return tostring((1 - weight) * tonumber(old or '0') + weight * new) end
+  redis.call('HSET', key, 'last', tostring(now), 'gap', mean(load[2], gap),
+    'service', mean(load[3], service), 'count', count + 1)
+end
+return 1

@@ -1,0 +1,216 @@
+"""The failures that a client may see, each with a code that never changes."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class JobError(Exception):
+    """A failure with a stable `code` and a sentence that says what was found and what is allowed."""
+
+    code = "internal_error"
+    retryable = False  # whether another attempt could end differently
+
+
+class EmptyText(JobError):
+    """There is nothing to speak."""
+
+    code = "empty_text"
+
+    def __init__(self) -> None:
+        super().__init__("the text is empty; send at least one word")
+
+
+class TextTooLong(JobError):
+    """The text is longer than one job may carry."""
+
+    code = "text_too_long"
+
+    def __init__(self, length: int, *, limit: int) -> None:
+        super().__init__(f"the text has {length} characters; a job may have {limit}")
+        self.length = length
+        self.limit = limit
+
+
+class ControlCharacter(JobError):
+    """The text holds a character that is neither text nor white space."""
+
+    code = "control_character"
+
+    def __init__(self, character: str, *, position: int) -> None:
+        super().__init__(
+            f"the text has the control character U+{ord(character):04X} at position {position}; "
+            "only tab, line feed and carriage return are allowed"
+        )
+        self.position = position
+
+
+class _UnknownName(JobError):
+    """A name is not among the ones we have; the nearest of them are offered."""
+
+    kind = ""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.allowed = tuple(known)
+        self.nearest = tuple(get_close_matches(name, self.allowed, n=3, cutoff=0.4))
+        hint = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
+        super().__init__(f"there is no {self.kind} {name!r}{hint}; there are {len(self.allowed)} {self.kind}s")
+
+
+class UnknownVoice(_UnknownName):
+    """No engine here has that voice."""
+
+    code = "unknown_voice"
+    kind = "voice"
+
+
+class UnknownEmotion(_UnknownName):
+    """The engine has no such emotion, and takes no free text for one."""
+
+    code = "unknown_emotion"
+    kind = "emotion"
+
+
+class UnknownFormat(_UnknownName):
+    """We don't write that audio format."""
+
+    code = "unknown_format"
+    kind = "format"
+
+
+class UnsupportedSampleRate(JobError):
+    """The format has no such sample rate."""
+
+    code = "unsupported_sample_rate"
+
+    def __init__(self, sample_rate: int, *, format: str, allowed: tuple[int, ...]) -> None:
+        super().__init__(f"{format} can't have {sample_rate} Hz; it may have {', '.join(map(str, allowed))}")
+        self.allowed = allowed
+
+
+class BodyTooLarge(JobError):
+    """The request is bigger than any valid one could be."""
+
+    code = "body_too_large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"the request body is over {limit} bytes, which is the limit")
+        self.limit = limit
+
+
+class JobNotFound(JobError):
+    """There is no such job, or it has been removed."""
+
+    code = "job_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id!r}; it may have been removed or have expired")
+
+
+class AudioNotReady(JobError):
+    """The job has no audio, or none yet."""
+
+    code = "audio_not_ready"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the job is {state}; only a job that succeeded has audio")
+        self.state = state
+
+
+class AudioMissing(JobError):
+    """The job succeeded, but its audio is gone from the object store."""
+
+    code = "audio_missing"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the object {key} is not in the store; submit the job again")
+
+
+class IdempotencyConflict(JobError):
+    """The key was used for another request."""
+
+    code = "idempotency_conflict"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"this Idempotency-Key already belongs to job {job_id}, made from another request body")
+        self.job_id = job_id
+
+
+class InvalidCursor(JobError):
+    """The cursor is not one that we gave out."""
+
+    code = "invalid_cursor"
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is not one that this API returned; leave it out to start from the newest job")
+
+
+class QueueUnavailable(JobError):
+    """The broker did not confirm the message."""
+
+    code = "queue_unavailable"
+    retryable = True
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(
+            "the job queue did not take the job; nothing was accepted" + (f" ({reason})" if reason else "")
+        )
+
+
+class StoreUnavailable(JobError):
+    """Redis did not answer."""
+
+    code = "store_unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the job store does not answer")
+
+
+class StorageUnavailable(JobError):
+    """The object store did not answer, or refused."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the object store could not be used: {reason}")
+
+
+class NoCatalogue(JobError):
+    """No worker has told yet which voices there are."""
+
+    code = "no_worker_yet"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("no worker has started yet, so the voices are not known; try again shortly")
+
+
+class EngineFailed(JobError):
+    """The engine could not speak the text."""
+
+    code = "engine_failed"
+
+
+class Unspeakable(JobError):
+    """The engine can't read this text."""
+
+    code = "unspeakable_text"
+
+
+class TimedOut(JobError):
+    """Speaking took longer than a segment may."""
+
+    code = "timed_out"
+
+    def __init__(self, *, limit_seconds: float) -> None:
+        super().__init__(f"speaking one segment took longer than {limit_seconds:g} s")
+
+
+class WorkerLost(JobError):
+    """Every worker that tried this job died with it."""
+
+    code = "worker_lost"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"the worker died in each of {attempts} attempts")

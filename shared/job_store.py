@@ -1,0 +1,333 @@
+"""Job records in Redis: the worker's store and the gateway's, over the same keys and the same two scripts."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from shared import records
+from shared.changes import (
+    COMMIT,
+    REMOVE,
+    Snapshot,
+    commit_argument,
+    creation_argument,
+    final_argument,
+)
+from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
+from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step
+from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
+
+CHANGED, CONFLICT, BEING_DELETED = 1, 0, -1
+UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except UNREACHABLE as error:
+        raise StoreUnavailable from error
+
+
+class RedisJobStore:
+    """The worker's side. It waits out a restart of Redis for about a minute: the work in hand is worth more."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=5,
+            socket_connect_timeout=3,
+            retry=Retry(ExponentialBackoff(cap=2, base=0.05), 35),
+            retry_on_error=list(UNREACHABLE),
+        )
+        self._commit = self._redis.register_script(COMMIT)
+
+    def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None:
+        with _translated():
+            snapshot, request = self._read(job_id, step)
+        return (snapshot.job, snapshot.step, records.load_request(request)) if snapshot and request else None
+
+    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+        return self._change(job_id, step, decide, audio=audio, segments=())
+
+    def plan(self, job_id: str, decide: Decision, segments: Sequence[Segment]) -> Change | None:
+        return self._change(job_id, "plan", decide, audio=None, segments=segments)
+
+    def segment(self, job_id: str, step: str) -> Segment:
+        with _translated():
+            return records.load_segment(self._redis.hget(records.segments_key(job_id), step))
+
+    def segments(self, job_id: str) -> list[Segment]:
+        with _translated():
+            stored: dict[str, str] = self._redis.hgetall(records.segments_key(job_id))
+        return [records.load_segment(stored[number]) for number in sorted(stored, key=int)]
+
+    def waiting_steps(self, job_id: str) -> list[str]:
+        with _translated():
+            started, segments = self._pipeline(
+                ["HKEYS", records.steps_key(job_id)], ["HKEYS", records.segments_key(job_id)]
+            )
+        return sorted(set(segments) - set(started), key=int)
+
+    def segment_audio(self, job_id: str) -> list[Audio]:
+        with _translated():
+            steps: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
+            numbers = sorted((name for name in steps if name.isdigit()), key=int)
+            addresses = [records.load_step(name, steps[name]).audio_address or "" for name in numbers]
+            stored = self._redis.mget([records.audio_record_key(address) for address in addresses])
+        return [records.load_audio(raw) for raw in stored]
+
+    def audio(self, address: str) -> Audio | None:
+        with _translated():
+            raw = self._redis.get(records.audio_record_key(address))
+        return records.load_audio(raw) if raw and raw != "deleting" else None
+
+    def forget_audio(self, address: str) -> None:
+        with _translated():
+            self._redis.delete(records.audio_record_key(address))
+
+    def announce(self, catalogue: Catalogue) -> None:
+        with _translated():
+            self._redis.set(records.CATALOGUE, records.dump(catalogue))
+
+    def _change(
+        self, job_id: str, step: str, decide: Decision, *, audio: Audio | None, segments: Sequence[Segment]
+    ) -> Change | None:
+        with _translated():
+            while True:
+                was, _ = self._read(job_id, step)
+                if was is None:
+                    return None
+                change = decide(was.job, was.step)
+                if (change.job, change.step) == (was.job, was.step):
+                    return change
+                argument = commit_argument(was, change, audio=audio, segments=segments, now=time.time())
+                reply = self._commit(args=[argument])
+                if reply == CHANGED:
+                    return change
+                if reply == BEING_DELETED:
+                    raise StorageUnavailable("the same audio is being deleted just now")
+
+    def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
+        raw_job, request, raw_step = self._pipeline(
+            ["GET", records.job_key(job_id)],
+            ["GET", records.request_key(job_id)],
+            ["HGET", records.steps_key(job_id), step],
+        )
+        if raw_job is None:
+            return None, None
+        job, found = records.load_job(raw_job), records.load_step(step, raw_step)
+        return Snapshot(job, found, raw_job, raw_step or ""), request
+
+    def _pipeline(self, *commands: list[str]) -> list[Any]:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return pipeline.execute()
+
+
+class AsyncRedisJobStore:
+    """The gateway's side. It gives up soon: a client is waiting, and is told to come again."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=3,
+            socket_connect_timeout=1,
+            retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+            retry_on_error=list(UNREACHABLE),
+        )
+        self._commit = self._redis.register_script(COMMIT)
+        self._remove = self._redis.register_script(REMOVE)
+        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._listener: asyncio.Task[None] | None = None
+
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
+        with _translated():
+            reply = await self._commit(args=[creation_argument(job, request, key=key, fingerprint=fingerprint)])
+        if reply == CHANGED:
+            return None
+        owner, owners_fingerprint = json.loads(reply)
+        if owners_fingerprint != fingerprint:
+            raise IdempotencyConflict(owner)
+        return owner
+
+    async def refuse(self, job: Job, *, key: str = "") -> None:
+        failure = Failure("queue_unavailable", "the job queue did not take the job")
+        with _translated():
+            await self._end(job.id, lambda now: now.failed(failure, now=time.time()))
+            if key:
+                await self._redis.delete(records.idempotency_key(key))
+
+    async def cancel(self, job_id: str) -> Job | None:
+        with _translated():
+            return await self._end(job_id, lambda now: now.cancelled(now=time.time()))
+
+    async def view(self, job_id: str) -> JobView | None:
+        with _translated():
+            return next(iter(await self._views([job_id])), None)
+
+    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        index = records.state_key(state) if state else records.ALL_JOBS
+        newest = f"({before}" if before else "+"
+        with _translated():
+            ids: list[str] = await self._redis.zrange(index, newest, "-", desc=True, bylex=True, offset=0, num=limit)
+            return await self._views(ids)
+
+    async def remove(self, job_id: str) -> list[Audio]:
+        with _translated():
+            raw = await self._redis.get(records.job_key(job_id))
+            if raw is None:
+                return []
+            job = records.load_job(raw)
+            steps: dict[str, str] = await self._redis.hgetall(records.steps_key(job_id))
+            addresses = {records.load_step(name, step).audio_address for name, step in steps.items()} - {None}
+            keys = [records.audio_record_key(cast(str, address)) for address in addresses]
+            orphans: list[str] = await self._remove(keys=keys, args=[job_id])
+            await self._forget(job)
+        return [records.load_audio(raw) for raw in orphans]
+
+    async def deleted(self, audio: Sequence[Audio]) -> None:
+        if audio:
+            with _translated():
+                await self._redis.delete(*(records.audio_record_key(one.address) for one in audio))
+
+    async def catalogue(self) -> Catalogue | None:
+        with _translated():
+            raw = await self._redis.get(records.CATALOGUE)
+        return records.load_catalogue(raw) if raw else None
+
+    async def loads(self) -> dict[Lane, LaneLoad]:
+        with _translated():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for lane in Lane:
+                    _ask_load(pipeline, lane)
+                replies = await pipeline.execute()
+        return {lane: _load(*replies[3 * n : 3 * n + 3]) for n, lane in enumerate(Lane)}
+
+    async def ping(self) -> None:
+        with _translated():
+            await self._redis.ping()
+
+    async def close(self) -> None:
+        if self._listener:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+        await self._redis.aclose()
+
+    @asynccontextmanager
+    async def watch(self, job_id: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+        """Within the context, awaiting the function returns when the job changes or after that many seconds."""
+        if self._listener is None or self._listener.done():
+            self._listener = asyncio.create_task(self._listen())
+        changed = asyncio.Event()
+        self._watchers.setdefault(job_id, set()).add(changed)
+
+        async def wait(seconds: float) -> None:
+            # At most a second: a change is missed while the listener has lost its connection.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), min(seconds, 1.0))
+            changed.clear()
+
+        try:
+            yield wait
+        finally:
+            self._watchers[job_id].discard(changed)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    async def _listen(self) -> None:
+        while True:
+            with suppress(*UNREACHABLE):
+                async with self._redis.pubsub() as subscription:
+                    await subscription.subscribe(records.CHANGED)
+                    await self._hear(subscription)
+            await asyncio.sleep(0.5)
+
+    async def _hear(self, subscription: Any) -> None:
+        while True:
+            message = await subscription.get_message(ignore_subscribe_messages=True, timeout=30)
+            for changed in self._watchers.get(message["data"], ()) if message else ():
+                changed.set()
+
+    async def _end(self, job_id: str, ended: Callable[[Job], Job]) -> Job | None:
+        while True:
+            raw = await self._redis.get(records.job_key(job_id))
+            if raw is None:
+                return None
+            job = records.load_job(raw)
+            if job.finished:
+                return job
+            after = ended(job)
+            if await self._commit(args=[final_argument(raw, job, after)]) == CHANGED:
+                return after
+
+    async def _forget(self, job: Job) -> None:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(
+                *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key)),
+                *(key(job.id) for key in (records.segments_key, records.events_key)),
+            )
+            pipeline.zrem(records.ALL_JOBS, job.id)
+            pipeline.zrem(records.state_key(job.state), job.id)
+            await pipeline.execute()
+
+    async def _views(self, ids: Sequence[str]) -> list[JobView]:
+        """Read the jobs in one round trip, then their audio and their places in the queue in another."""
+        if not ids:
+            return []
+        keys = [key(job_id) for job_id in ids for key in (records.job_key, records.request_key)]
+        raw: list[str | None] = await self._redis.mget(keys)
+        found = [
+            (records.load_job(job), records.load_request(request))
+            for job, request in zip(raw[::2], raw[1::2], strict=True)
+            if job and request
+        ]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for job, _ in found:
+                _ask_view(pipeline, job)
+            replies = await pipeline.execute()
+        return [_view(job, request, replies[6 * n : 6 * n + 6]) for n, (job, request) in enumerate(found)]
+
+
+def _ask_load(pipeline: Any, lane: Lane) -> None:
+    pipeline.zcard(records.waiting_key(lane))
+    pipeline.zrange(records.waiting_key(lane), 0, 0, withscores=True)
+    pipeline.hmget(records.lane_key(lane), "gap", "service")
+
+
+def _load(waiting: int, oldest: list[tuple[str, float]], means: list[str | None]) -> LaneLoad:
+    gap, service = (float(mean) if mean else None for mean in means)
+    age = max(0.0, time.time() - oldest[0][1]) if oldest else 0.0
+    return LaneLoad(waiting, age, gap, service)
+
+
+def _ask_view(pipeline: Any, job: Job) -> None:
+    pipeline.get(records.audio_record_key(job.audio_address or "none"))
+    pipeline.zrank(records.waiting_key(job.lane_of(job.first_step)), f"{job.id}:{job.first_step}")
+    pipeline.zrank(records.waiting_key(job.lane), f"{job.id}:{max(job.segments_total - 1, 0)}")
+    _ask_load(pipeline, job.lane)
+
+
+def _view(job: Job, request: SpeechRequest, replies: list[Any]) -> JobView:
+    audio, first, last, *load = replies
+    return JobView(
+        job=job,
+        request=request,
+        audio=records.load_audio(audio) if audio and audio != "deleting" else None,
+        position=None if first is None or job.state is not JobState.QUEUED else first + 1,
+        last_position=None if last is None else last + 1,
+        load=_load(*load),
+    )

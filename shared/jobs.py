@@ -1,0 +1,258 @@
+"""A job, its steps, and which change may follow which. Pure: no clock, no network, no randomness.
+
+A *step* is what one message carries: one segment of text (`"0"`, `"1"`, ...), or for long text also its plan and
+its join. A worker starts a step, which gives it a lease with a fencing token, and finishes it with that token.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+MAX_ATTEMPTS = 3  # a step that took three workers down would take the fourth down too
+PLAN = "plan"
+JOIN = "join"
+
+
+class Lane(StrEnum):
+    """A class of service with its own workers and its own queue."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+    ASSEMBLY = "assembly"
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; the last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
+
+
+class StepState(StrEnum):
+    """Where a step is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """What is to be spoken, and how. It never changes once the job is accepted."""
+
+    text: str
+    voice: str
+    emotion: str
+    emotion_strength: float
+    speed: float
+    format: str
+    sample_rate: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A stored object of audio, addressed by what was spoken and how."""
+
+    address: str  # SHA-256 over all that decides the samples
+    key: str  # in the bucket
+    bytes: int
+    seconds: float
+    sample_rate: int
+    format: str
+    sha256: str
+    words: tuple[tuple[str, float, float], ...] = ()  # word, start and end in seconds
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a client wants, and how far it is."""
+
+    id: str
+    lane: Lane
+    characters: int
+    created_at: float  # Unix seconds, as all times here
+    long: bool = False  # too long for one segment: it is planned, spoken in segments and joined
+    state: JobState = JobState.QUEUED
+    segments_total: int = 1  # 0 until a long text is planned
+    segments_done: int = 0
+    attempts: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    engine_seconds: float = 0.0
+    audio_address: str | None = None
+    audio_seconds: float = 0.0
+    failure: Failure | None = None
+    metadata: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+    @property
+    def first_step(self) -> str:
+        return PLAN if self.long else "0"
+
+    def lane_of(self, step: str) -> Lane:
+        """Plans and joins need no engine, so they go to the assembly workers."""
+        return Lane.ASSEMBLY if step in (PLAN, JOIN) else self.lane
+
+    def steps(self) -> list[str]:
+        """Every step that this job may have, as far as it is planned."""
+        return [PLAN, *self.segments(), JOIN] if self.long else self.segments()
+
+    def segments(self) -> list[str]:
+        """The steps that speak."""
+        return [str(n) for n in range(self.segments_total)]
+
+    def failed(self, failure: Failure, *, now: float) -> "Job":
+        return replace(self, state=JobState.FAILED, failure=failure, finished_at=now)
+
+    def cancelled(self, *, now: float) -> "Job":
+        return replace(self, state=JobState.CANCELLED, finished_at=now)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One message's worth of work."""
+
+    name: str
+    state: StepState = StepState.WAITING
+    attempts: int = 0
+    started_at: float = 0.0  # of the latest attempt
+    token: str = ""  # the fencing token of the latest holder
+    lease_expires_at: float = 0.0
+    audio_address: str | None = None  # of a finished segment
+
+
+class Outcome(StrEnum):
+    """What came of a change that was asked for."""
+
+    APPLIED = "applied"
+    JOB_FINISHED = "job_finished"  # final already: nothing to do
+    STEP_DONE = "step_done"  # by an earlier delivery
+    HELD = "held"  # by another worker that is alive
+    GIVEN_UP = "given_up"  # too many attempts: the job has failed now
+    FENCED = "fenced"  # another worker took the step over
+    MISSING = "missing"  # there is no such job
+
+
+@dataclass(frozen=True)
+class Change:
+    """The next job and step, and what came of it."""
+
+    outcome: Outcome
+    job: Job
+    step: Step
+
+
+def start(  # noqa: PLR0913 - one call site, every argument by name
+    job: Job, step: Step, *, token: str, now: float, lease_seconds: float, redelivered: bool
+) -> Change:
+    """Take the step for the worker with this token, counting the attempt now: it may never come to an end.
+
+    `redelivered` is the broker's word that the last holder is gone, so its lease is taken over.
+    """
+    if job.finished:
+        return Change(Outcome.JOB_FINISHED, job, step)
+    if step.state is StepState.DONE:
+        return Change(Outcome.STEP_DONE, job, step)
+    if step.state is StepState.RUNNING and not redelivered and now < step.lease_expires_at:
+        return Change(Outcome.HELD, job, step)
+    if step.attempts >= MAX_ATTEMPTS:
+        lost = Failure("worker_lost", f"the worker died in each of {step.attempts} attempts")
+        return Change(Outcome.GIVEN_UP, job.failed(lost, now=now), step)
+    step = replace(
+        step,
+        state=StepState.RUNNING,
+        attempts=step.attempts + 1,
+        started_at=now,
+        token=token,
+        lease_expires_at=now + lease_seconds,
+    )
+    job = replace(
+        job,
+        state=JobState.RUNNING,
+        attempts=max(job.attempts, step.attempts),
+        started_at=now if job.started_at is None else job.started_at,
+    )
+    return Change(Outcome.APPLIED, job, step)
+
+
+def _held(job: Job, step: Step, token: str) -> Outcome:
+    if job.finished:
+        return Outcome.JOB_FINISHED
+    if step.state is StepState.DONE:
+        return Outcome.STEP_DONE
+    return Outcome.APPLIED if step.token == token else Outcome.FENCED
+
+
+def renew(job: Job, step: Step, *, token: str, now: float, lease_seconds: float) -> Change:
+    """Keep the step; any other outcome tells its holder to stop."""
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED:
+        step = replace(step, lease_expires_at=now + lease_seconds)
+    return Change(outcome, job, step)
+
+
+def release(job: Job, step: Step, *, token: str) -> Change:
+    """Give the step back, to be started again by a later message."""
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED:
+        step = replace(step, state=StepState.WAITING, lease_expires_at=0.0)
+    return Change(outcome, job, step)
+
+
+def finish_segment(job: Job, step: Step, *, token: str, now: float, audio: Audio, engine_seconds: float) -> Change:  # noqa: PLR0913
+    """The segment is spoken and stored. A job of one segment has succeeded with it."""
+    outcome = _held(job, step, token)
+    if outcome is not Outcome.APPLIED:
+        return Change(outcome, job, step)
+    job = replace(job, segments_done=job.segments_done + 1, engine_seconds=job.engine_seconds + engine_seconds)
+    if not job.long:
+        job = _succeeded(job, audio, now)
+    return Change(outcome, job, replace(step, state=StepState.DONE, audio_address=audio.address))
+
+
+def finish_plan(job: Job, step: Step, *, token: str, segments: int) -> Change:
+    """The text is cut into this many segments."""
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED:
+        job = replace(job, segments_total=segments)
+        step = replace(step, state=StepState.DONE)
+    return Change(outcome, job, step)
+
+
+def finish_join(job: Job, step: Step, *, token: str, now: float, audio: Audio) -> Change:
+    """The segments are joined and stored: the job has succeeded."""
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED:
+        job = _succeeded(job, audio, now)
+        step = replace(step, state=StepState.DONE, audio_address=audio.address)
+    return Change(outcome, job, step)
+
+
+def fail(job: Job, step: Step, *, token: str, now: float, failure: Failure) -> Change:
+    """The attempt ended for good: the job has failed."""
+    outcome = _held(job, step, token)
+    return Change(outcome, job.failed(failure, now=now) if outcome is Outcome.APPLIED else job, step)
+
+
+def _succeeded(job: Job, audio: Audio, now: float) -> Job:
+    return replace(
+        job, state=JobState.SUCCEEDED, finished_at=now, audio_address=audio.address, audio_seconds=audio.seconds
+    )

@@ -1,0 +1,179 @@
+"""What the service needs from outside, as protocols: a job store, an object store, a queue."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from shared.jobs import Audio, Change, Job, JobState, Lane, SpeechRequest, Step
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a long text, and the silence that follows it."""
+
+    text: str
+    pause_seconds: float
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What an engine offers, as its workers announce it."""
+
+    engine: str
+    revision: str
+    sample_rate: int
+    voices: tuple[dict[str, object], ...]
+    emotions: tuple[str, ...]
+    free_text_emotion: bool
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def voice_ids(self) -> tuple[str, ...]:
+        return tuple(str(voice["id"]) for voice in self.voices)
+
+
+@dataclass(frozen=True)
+class LaneLoad:
+    """How busy a lane is, by its own recent measurements."""
+
+    waiting: int  # messages that no worker has started
+    oldest_seconds: float  # how long the first of them has waited
+    seconds_per_step: float | None  # from one finished step to the next while there was work; None before the first
+    service_seconds: float | None  # of one step, from start to finish
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as its owner sees it: the record, its request, its audio and its place in the queue."""
+
+    job: Job
+    request: SpeechRequest
+    audio: Audio | None
+    position: int | None  # 1 is next; None once a worker has started it
+    last_position: int | None  # of the last segment that waits
+    load: LaneLoad
+
+
+Decision = Callable[[Job, Step], Change]
+
+
+class JobStore(Protocol):
+    """The worker's side of the job records. Every change is one compare-and-set."""
+
+    def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None: ...
+
+    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+        """Apply `decide` to the job and step as they are, all or nothing; None if there is no such job.
+
+        `audio` is recorded with the change, so that a job never points to audio that is not known.
+        """
+        ...
+
+    def plan(self, job_id: str, decide: Decision, segments: Sequence[Segment]) -> Change | None:
+        """`change` for the plan step, which also records the segments."""
+        ...
+
+    def segment(self, job_id: str, step: str) -> Segment: ...
+
+    def segments(self, job_id: str) -> list[Segment]: ...
+
+    def waiting_steps(self, job_id: str) -> list[str]:
+        """The planned segments that no worker has started."""
+        ...
+
+    def segment_audio(self, job_id: str) -> list[Audio]:
+        """The audio of the segments, in order, of a job that is spoken whole."""
+        ...
+
+    def audio(self, address: str) -> Audio | None: ...
+
+    def forget_audio(self, address: str) -> None:
+        """The object is gone from the object store: don't find it again."""
+        ...
+
+    def announce(self, catalogue: Catalogue) -> None: ...
+
+
+class AsyncJobStore(Protocol):
+    """The gateway's side of the job records."""
+
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
+        """Record a new job. If the idempotency key is taken, record nothing and return the job it belongs to.
+
+        Raises:
+            IdempotencyConflict: the key belongs to a request with another fingerprint.
+        """
+        ...
+
+    async def refuse(self, job: Job, *, key: str = "") -> None:
+        """The job could not be enqueued: record it as failed and free its idempotency key."""
+        ...
+
+    async def view(self, job_id: str) -> JobView | None: ...
+
+    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        """Jobs from the newest to the oldest, beginning after the job `before`."""
+        ...
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """Cancel the job unless it is finished; return it as it is then."""
+        ...
+
+    async def remove(self, job_id: str) -> list[Audio]:
+        """Forget a finished job; return the audio that no other job needs, which nobody may store until `deleted`."""
+        ...
+
+    async def deleted(self, audio: Sequence[Audio]) -> None:
+        """Those objects are gone now: the same audio may be stored again."""
+        ...
+
+    async def catalogue(self) -> Catalogue | None: ...
+
+    async def loads(self) -> dict[Lane, LaneLoad]: ...
+
+    async def ping(self) -> None: ...
+
+    def watch(self, job_id: str) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
+        """Within the context, awaiting the function returns when the job changes or after that many seconds."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Where audio is kept. Calls block: the gateway makes them in a thread."""
+
+    def put(self, key: str, data: BinaryIO, *, length: int, content_type: str) -> None: ...
+
+    def read(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
+        """Yield the object's bytes, `length` of them or all that follow `offset`.
+
+        Raises:
+            AudioMissing: there is no such object.
+        """
+        ...
+
+    def exists(self, key: str, *, bytes: int) -> bool:
+        """Whether the object is there and has that size."""
+        ...
+
+    def delete(self, key: str) -> None: ...
+
+    def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
+        """Return a presigned link to the object."""
+        ...
+
+    def ping(self) -> None: ...
+
+
+class JobQueue(Protocol):
+    """The gateway's and the workers' way to enqueue a step of a job."""
+
+    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        """Return once the broker has confirmed the message.
+
+        Raises:
+            QueueUnavailable: it did not.
+        """
+        ...
+
+    def ping(self) -> None: ...

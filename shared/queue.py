@@ -1,0 +1,116 @@
+"""The lanes on RabbitMQ, and the Celery app that both sides send through. Celery over Redis works too, less safely."""
+
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import OperationalError
+from kombu import Exchange, Queue
+from kombu.exceptions import KombuError
+
+from shared.errors import QueueUnavailable
+from shared.jobs import JOIN, PLAN, Lane
+
+EXCHANGE = Exchange("tts", type="topic", durable=True)  # topic: on a direct one a delayed retry holds the only slot
+DEAD_EXCHANGE = Exchange("tts.dlx", type="topic", durable=True)
+DEAD_QUEUE = Queue("tts.dead", DEAD_EXCHANGE, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
+QUEUE_ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 20,  # the backstop: our own count of attempts ends a job long before
+    "x-dead-letter-exchange": DEAD_EXCHANGE.name,
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
+
+SPEAK_TASK, PLAN_TASK, JOIN_TASK = "tts.speak", "tts.plan", "tts.join"
+
+
+def queue_name(lane: Lane) -> str:
+    return f"tts.{lane}"
+
+
+QUEUES = {
+    lane: Queue(queue_name(lane), EXCHANGE, routing_key=queue_name(lane), queue_arguments=QUEUE_ARGUMENTS)
+    for lane in Lane
+}
+
+
+def make_app(broker_url: str) -> Celery:
+    """Return the Celery app with the settings that sender and worker share (docs/decisions/0001)."""
+    app = Celery("emotivoice", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_queues=list(QUEUES.values()),
+        task_default_queue=queue_name(Lane.INTERACTIVE),
+        task_default_exchange=EXCHANGE.name,
+        task_default_exchange_type="topic",
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_create_missing_queues=False,
+        broker_transport_options={"confirm_publish": True},
+        broker_heartbeat=30,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_enable_remote_control=False,
+    )
+    return app
+
+
+def task_name(step: str) -> str:
+    return {PLAN: PLAN_TASK, JOIN: JOIN_TASK}.get(step, SPEAK_TASK)
+
+
+class CeleryJobQueue:
+    """Sends a step of a job to the lane of its workers. The message is two names; the record has the rest."""
+
+    def __init__(self, app: Celery, **publish_options: Any) -> None:
+        self._app = app
+        self._options = publish_options
+
+    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        queue = QUEUES[lane]
+        try:
+            self._app.send_task(  # pyright: ignore[reportUnknownMemberType] - celery-types leaves it partly unknown
+                task_name(step),
+                args=(job_id, step),
+                task_id=f"{job_id}:{step}",
+                queue=queue,
+                declare=[],  # shared.topology declares; a publisher that declares would hide a missing queue
+                mandatory=True,  # without it a missing queue swallows the message, with a confirm
+                **self._options,
+            )
+        except (OperationalError, KombuError, OSError, *self._app.connection_for_write().channel_errors) as error:
+            raise QueueUnavailable(type(error).__name__) from error
+
+    def ping(self) -> None:
+        try:
+            with self._app.pool.acquire(block=True, timeout=3) as connection:
+                connection.ensure_connection(max_retries=1, timeout=3)
+                connection.default_channel.exchange_declare(EXCHANGE.name, passive=True)
+        except (OperationalError, KombuError, OSError) as error:
+            raise QueueUnavailable(type(error).__name__) from error
+
+
+def gateway_queue(broker_url: str) -> CeleryJobQueue:
+    """Return a queue that gives up within seconds: a client is waiting, and a later delivery does no harm."""
+    app = make_app(broker_url)
+    if broker_url.startswith("amqp"):
+        # During a memory alarm a publish hangs for ever without all three.
+        timeouts = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
+        app.conf.broker_transport_options = {"confirm_publish": True, **timeouts}
+    app.conf.broker_pool_limit = 8
+    return CeleryJobQueue(app, retry=False)
+
+
+def worker_queue(app: Celery) -> CeleryJobQueue:
+    """Return a queue that waits out a restart of the broker: the work in hand is worth more."""
+    policy = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
+    return CeleryJobQueue(app, retry=True, retry_policy=policy)
+
+
+def declare(broker_url: str) -> list[str]:
+    """Declare exchanges and queues; safe to repeat. Return the names of the queues."""
+    app = make_app(broker_url)
+    with app.connection_for_write() as connection:
+        for queue in [DEAD_QUEUE, *QUEUES.values()]:
+            queue(connection.default_channel).declare()
+    return [DEAD_QUEUE.name, *(queue.name for queue in QUEUES.values())]

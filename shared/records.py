@@ -1,0 +1,90 @@
+"""How jobs and the rest are written as JSON, and the names of their keys in Redis."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from shared.jobs import Audio, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
+from shared.ports import Catalogue, Segment
+
+ALL_JOBS = "jobs"
+CATALOGUE = "catalogue"
+CHANGED = "changed"  # the channel that tells the id of each job that changes
+
+
+def job_key(job_id: str) -> str:
+    return f"job:{job_id}"
+
+
+def request_key(job_id: str) -> str:
+    return f"job:{job_id}:request"
+
+
+def steps_key(job_id: str) -> str:
+    return f"job:{job_id}:steps"
+
+
+def segments_key(job_id: str) -> str:
+    return f"job:{job_id}:segments"
+
+
+def events_key(job_id: str) -> str:
+    return f"job:{job_id}:events"
+
+
+def audio_record_key(address: str) -> str:
+    return f"audio:{address}"
+
+
+def state_key(state: JobState) -> str:
+    return f"jobs:{state}"
+
+
+def waiting_key(lane: Lane) -> str:
+    return f"waiting:{lane}"
+
+
+def lane_key(lane: Lane) -> str:
+    return f"lane:{lane}"
+
+
+def idempotency_key(key: str) -> str:
+    return f"idempotency:{key}"
+
+
+def dump(record: Job | SpeechRequest | Step | Audio | Segment | Catalogue) -> str:
+    return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def load_job(raw: str | bytes) -> Job:
+    fields: dict[str, Any] = json.loads(raw)
+    failure = fields.pop("failure")
+    fields |= {"lane": Lane(fields["lane"]), "state": JobState(fields["state"])}
+    return Job(failure=Failure(**failure) if failure else None, **fields)
+
+
+def load_step(name: str, raw: str | bytes | None) -> Step:
+    if not raw:
+        return Step(name)
+    fields: dict[str, Any] = json.loads(raw)
+    return Step(**fields | {"state": StepState(fields["state"])})
+
+
+def load_request(raw: str | bytes) -> SpeechRequest:
+    return SpeechRequest(**json.loads(raw))
+
+
+def load_segment(raw: str | bytes) -> Segment:
+    return Segment(**json.loads(raw))
+
+
+def load_audio(raw: str | bytes) -> Audio:
+    fields: dict[str, Any] = json.loads(raw)
+    words: Iterable[tuple[str, float, float]] = fields.pop("words")
+    return Audio(words=tuple((word, start, end) for word, start, end in words), **fields)
+
+
+def load_catalogue(raw: str | bytes) -> Catalogue:
+    fields: dict[str, Any] = json.loads(raw)
+    return Catalogue(**fields | {"voices": tuple(fields["voices"]), "emotions": tuple(fields["emotions"])})

@@ -1,0 +1,226 @@
+"""In-memory ports, with knobs for what goes wrong."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import BinaryIO
+
+import anyio
+
+from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
+from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
+from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
+
+CATALOGUE = Catalogue(
+    engine="humming",
+    revision="humming-1",
+    sample_rate=16_000,
+    voices=(
+        {"id": "hum", "name": "Hum", "languages": ["en", "zh"], "gender": "female", "description": "a sine"},
+        {"id": "buzz", "name": "Buzz", "languages": ["en"], "gender": "male", "description": ""},
+    ),
+    emotions=("neutral", "happy"),
+    free_text_emotion=False,
+    missing={"absent": "its program is not installed"},
+)
+
+
+class InMemoryJobStore:
+    """The worker's side of the job records, without a server."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.requests: dict[str, SpeechRequest] = {}
+        self.steps: dict[str, dict[str, Step]] = {}
+        self.texts: dict[str, list[Segment]] = {}
+        self.stored: dict[str, Audio] = {}
+        self.holders: dict[str, set[str]] = {}
+        self.being_deleted: set[str] = set()
+        self.announced: Catalogue | None = None
+
+    def add(self, job: Job, request: SpeechRequest) -> None:
+        self.jobs[job.id], self.requests[job.id], self.steps[job.id] = job, request, {}
+
+    def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None:
+        if job_id not in self.jobs:
+            return None
+        return self.jobs[job_id], self.steps[job_id].get(step, Step(step)), self.requests[job_id]
+
+    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+        found = self.load(job_id, step)
+        if found is None:
+            return None
+        change = decide(found[0], found[1])
+        if (change.job, change.step) == found[:2]:
+            return change
+        if audio:
+            if audio.address in self.being_deleted:
+                raise StorageUnavailable("the same audio is being deleted just now")
+            self.stored[audio.address] = audio
+            self.holders.setdefault(audio.address, set()).add(job_id)
+        self.jobs[job_id], self.steps[job_id][step] = change.job, change.step
+        return change
+
+    def plan(self, job_id: str, decide: Decision, segments: Sequence[Segment]) -> Change | None:
+        change = self.change(job_id, "plan", decide)
+        if change and change.step.state is StepState.DONE:
+            self.texts.setdefault(job_id, list(segments))
+        return change
+
+    def segment(self, job_id: str, step: str) -> Segment:
+        return self.texts[job_id][int(step)]
+
+    def segments(self, job_id: str) -> list[Segment]:
+        return self.texts[job_id]
+
+    def waiting_steps(self, job_id: str) -> list[str]:
+        return [step for step in self.jobs[job_id].segments() if step not in self.steps[job_id]]
+
+    def segment_audio(self, job_id: str) -> list[Audio]:
+        steps = [self.steps[job_id][step] for step in self.jobs[job_id].segments()]
+        return [self.stored[step.audio_address or ""] for step in steps]
+
+    def audio(self, address: str) -> Audio | None:
+        return None if address in self.being_deleted else self.stored.get(address)
+
+    def forget_audio(self, address: str) -> None:
+        self.stored.pop(address, None)
+
+    def announce(self, catalogue: Catalogue) -> None:
+        self.announced = catalogue
+
+
+class InMemoryAsyncJobStore:
+    """The gateway's side, over the same records."""
+
+    def __init__(self, records: InMemoryJobStore) -> None:
+        self.records = records
+        self.keys: dict[str, tuple[str, str]] = {}
+        records.announced = CATALOGUE
+
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
+        if key in self.keys:
+            owner, owners_fingerprint = self.keys[key]
+            if owners_fingerprint != fingerprint:
+                raise IdempotencyConflict(owner)
+            return owner
+        if key:
+            self.keys[key] = (job.id, fingerprint)
+        self.records.add(job, request)
+        return None
+
+    async def refuse(self, job: Job, *, key: str = "") -> None:
+        failure = Failure("queue_unavailable", "the job queue did not take the job")
+        self.records.jobs[job.id] = self.records.jobs[job.id].failed(failure, now=time.time())
+        self.keys.pop(key, None)
+
+    async def view(self, job_id: str) -> JobView | None:
+        job = self.records.jobs.get(job_id)
+        if job is None:
+            return None
+        waiting = sorted(key for key, one in self.records.jobs.items() if one.state is JobState.QUEUED)
+        position = waiting.index(job_id) + 1 if job_id in waiting else None
+        audio = self.records.audio(job.audio_address or "")
+        return JobView(job, self.records.requests[job_id], audio, position, position, self._load(job.lane))
+
+    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        newest_first = sorted(self.records.jobs, reverse=True)
+        ids = [key for key in newest_first if before is None or key < before]
+        views = [await self.view(key) for key in ids if state in (None, self.records.jobs[key].state)]
+        return [view for view in views if view][:limit]
+
+    async def cancel(self, job_id: str) -> Job | None:
+        job = self.records.jobs.get(job_id)
+        if job and not job.finished:
+            job = self.records.jobs[job_id] = job.cancelled(now=time.time())
+        return job
+
+    async def remove(self, job_id: str) -> list[Audio]:
+        self.records.jobs.pop(job_id, None)
+        steps = self.records.steps.pop(job_id, {})
+        addresses = {step.audio_address for step in steps.values() if step.audio_address}
+        orphans: list[Audio] = []
+        for address in addresses & self.records.stored.keys():
+            self.records.holders[address].discard(job_id)
+            if not self.records.holders[address]:
+                orphans.append(self.records.stored.pop(address))
+        self.records.being_deleted |= {audio.address for audio in orphans}
+        return orphans
+
+    async def deleted(self, audio: Sequence[Audio]) -> None:
+        self.records.being_deleted -= {one.address for one in audio}
+
+    async def catalogue(self) -> Catalogue | None:
+        return self.records.announced
+
+    async def loads(self) -> dict[Lane, LaneLoad]:
+        return {lane: self._load(lane) for lane in Lane}
+
+    async def ping(self) -> None:
+        pass
+
+    @asynccontextmanager
+    async def watch(self, job_id: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+        async def wait(seconds: float) -> None:
+            await anyio.sleep(min(seconds, 0.01))
+
+        yield wait
+
+    def _load(self, lane: Lane) -> LaneLoad:
+        queued = [job for job in self.records.jobs.values() if job.lane is lane and job.state is JobState.QUEUED]
+        return LaneLoad(len(queued), 0.0, 0.5, 2.0)
+
+
+class InMemoryObjectStore:
+    """Objects in a dict. `outages` is how many of the next calls fail."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.outages = 0
+
+    def put(self, key: str, data: BinaryIO, *, length: int, content_type: str) -> None:
+        self._may_fail()
+        self.objects[key] = data.read(length)
+
+    def read(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
+        self._may_fail()
+        if key not in self.objects:
+            raise AudioMissing(key)
+        whole = self.objects[key][offset:]
+        yield whole[:length] if length else whole
+
+    def exists(self, key: str, *, bytes: int) -> bool:
+        self._may_fail()
+        return len(self.objects.get(key, b"")) == bytes
+
+    def delete(self, key: str) -> None:
+        self._may_fail()
+        self.objects.pop(key, None)
+
+    def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
+        return f"http://objects.test/{key}?expires={seconds}"
+
+    def ping(self) -> None:
+        self._may_fail()
+
+    def _may_fail(self) -> None:
+        if self.outages:
+            self.outages -= 1
+            raise StorageUnavailable("switched off by the test")
+
+
+class InMemoryQueue:
+    """Messages in a list. `refuses` makes every enqueue fail."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str, Lane]] = []
+        self.refuses = False
+
+    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        if self.refuses:
+            raise QueueUnavailable("switched off by the test")
+        self.messages.append((job_id, step, lane))
+
+    def ping(self) -> None:
+        if self.refuses:
+            raise QueueUnavailable("switched off by the test")

@@ -1,0 +1,76 @@
+"""The only wiring of the worker: settings in, a Celery worker out."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from shared.logging import set_up_logging
+from shared.queue import QUEUES, make_app, queue_name
+from worker.bootsteps import LOAD_FAILED, ReadyMarks, guard, health_server, warm_gate
+from worker.health import Health
+from worker.runtime import Runtime, start_runtime
+from worker.settings import WorkerSettings
+from worker.tasks import register
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_MARGIN_SECONDS = 30
+
+
+def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Health, started_at: float) -> Celery:
+    """Return the app with its tasks and steps. Nothing here may touch CUDA: the children fork from this process."""
+    app = make_app(settings.broker_url.get_secret_value())
+    app.conf.update(
+        task_queues=[QUEUES[settings.lane]],
+        worker_prefetch_multiplier=1,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure=False,
+        task_acks_on_timeout=False,
+        task_soft_time_limit=settings.segment_limit_seconds,
+        task_time_limit=settings.segment_limit_seconds + SHUTDOWN_MARGIN_SECONDS,
+        worker_proc_alive_timeout=settings.load_limit_seconds,  # Celery kills a replacement child silent for 4 s
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_consumer="worker.bootsteps:SafeConsumer",
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+    )
+    gate = warm_gate(ready, load_limit_seconds=settings.load_limit_seconds)
+    app.steps["worker"].update({health_server(health, host=settings.health_host, port=settings.health_port), gate})
+    app.steps["consumer"].add(guard(ready, health, started_at=started_at))
+    register(app, _load_in_each_child(app, settings, ready))
+    return app
+
+
+def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks) -> Any:
+    """Load the engine when a child starts; return how a task gets at what was loaded."""
+    loaded: list[Runtime] = []
+
+    def load(**_: Any) -> None:
+        try:
+            loaded.append(start_runtime(app, settings))
+        except Exception:  # a process edge: Celery would keep a child without an engine
+            log.exception("the engine could not be loaded")
+            os._exit(LOAD_FAILED)
+        ready.set()
+
+    signals.worker_process_init.connect(load, weak=False)
+    return lambda: loaded[0]
+
+
+def run(settings: WorkerSettings, *, started_at: float) -> None:
+    """Run a worker until SIGTERM."""
+    set_up_logging(settings.log_level)
+    ready = ReadyMarks()
+    app = make_worker_app(settings, ready=ready, health=Health(), started_at=started_at)
+    arguments = ["worker", "--pool=prefork", "--concurrency=1", f"--queues={queue_name(settings.lane)}"]
+    arguments += ["--without-gossip", "--without-mingle", f"--hostname={settings.lane}@%h", "--loglevel", settings.log_level]
+    try:
+        app.worker_main(arguments)
+    finally:
+        ready.remove()
+    sys.exit(0)

@@ -1,0 +1,139 @@
+"""One attempt of one step: start it, work, and record how it ended. Plain Python; the Celery edge is tasks.py."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared import jobs as lifecycle
+from shared.errors import EngineFailed, JobError, TimedOut, Unspeakable
+from shared.jobs import MAX_ATTEMPTS, Change, Failure, Job, Outcome, Step
+from worker.engine import EngineError, UnspeakableText
+from worker.lease import Lease, StepLost
+from worker.metrics import BUSY, QUEUE_WAIT, RETRIES, STEPS, step_kind
+from worker.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+BACKOFF_SECONDS = 2.0
+
+
+class Verdict(StrEnum):
+    """What is to become of the message."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RETRY = "retry"
+    DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the attempt ended."""
+
+    verdict: Verdict
+    outcome: str
+    retry_seconds: float = 0.0
+
+
+class SegmentTimeLimit(Exception):
+    """Raised in the work when a segment has taken too long."""
+
+
+Work = Callable[[Job, Lease], None]
+
+
+def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work: Work) -> Ending:
+    """Start the step if it is to be done, do it, and record success or failure on the job."""
+    token = uuid.uuid4().hex
+    change = _started(job_id, step, token, redelivered, runtime)
+    if change is None:
+        return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
+    if change.outcome is not Outcome.APPLIED:
+        return _not_started(change, runtime)
+    if change.step.attempts == 1:
+        QUEUE_WAIT.labels(step_kind(step)).observe(max(change.step.started_at - change.job.created_at, 0))
+    lease = Lease(runtime.jobs, job_id, step, token=token, seconds=runtime.settings.lease_seconds)
+    with lease, BUSY.track_inprogress():
+        ending = _work(change, lease, runtime, work)
+    STEPS.labels(step_kind(step), ending.outcome).inc()
+    return ending
+
+
+def _work(change: Change, lease: Lease, runtime: Runtime, work: Work) -> Ending:
+    try:
+        work(change.job, lease)
+    except StepLost as lost:
+        log.info("stopped: the step is no longer ours", extra={"outcome": lost.outcome})
+        return Ending(Verdict.ACKNOWLEDGE, lost.outcome)
+    except JobError as error:
+        return _ended_badly(error, change, lease, runtime)
+    except UnspeakableText as error:
+        return _ended_badly(Unspeakable(str(error)), change, lease, runtime)
+    except EngineError as error:
+        log.exception("the engine failed")
+        return _ended_badly(EngineFailed(str(error)), change, lease, runtime)
+    except SegmentTimeLimit:
+        return _ended_badly(TimedOut(limit_seconds=runtime.settings.segment_limit_seconds), change, lease, runtime)
+    except Exception:  # a process edge: the job must end, and the message is kept for a person to look at
+        log.exception("unexpected failure")
+        _fail(Failure("internal_error", "the worker failed; its log has the reason"), change, lease, runtime)
+        return Ending(Verdict.DEAD_LETTER, "internal_error")
+    return Ending(Verdict.ACKNOWLEDGE, "done")
+
+
+def _started(job_id: str, step: str, token: str, redelivered: bool, runtime: Runtime) -> Change | None:
+    def start(job: Job, found: Step) -> Change:
+        return lifecycle.start(
+            job,
+            found,
+            token=token,
+            now=time.time(),
+            lease_seconds=runtime.settings.lease_seconds,
+            redelivered=redelivered,
+        )
+
+    return runtime.jobs.change(job_id, step, start)
+
+
+def _not_started(change: Change, runtime: Runtime) -> Ending:
+    if change.outcome is Outcome.HELD:  # a duplicate; should its holder die unseen, this message is the spare
+        return Ending(Verdict.RETRY, Outcome.HELD, max(change.step.lease_expires_at - time.time(), 1.0))
+    if change.outcome is Outcome.GIVEN_UP:
+        log.error("given up: the worker died in every attempt", extra={"attempts": change.step.attempts})
+        return Ending(Verdict.DEAD_LETTER, Outcome.GIVEN_UP)
+    if change.outcome is Outcome.STEP_DONE:
+        enqueue_next(change.job, runtime)  # its first worker may have died before it did
+    return Ending(Verdict.ACKNOWLEDGE, change.outcome)
+
+
+def enqueue_next(job: Job, runtime: Runtime) -> None:
+    """Enqueue what the job needs next: its planned segments, or its join. Sent twice, it is done once."""
+    if not job.long or job.finished or not job.segments_total:
+        return
+    if job.segments_done == job.segments_total:
+        runtime.queue.enqueue(job.id, lifecycle.JOIN, lane=job.lane_of(lifecycle.JOIN))
+        return
+    for step in runtime.jobs.waiting_steps(job.id):
+        runtime.queue.enqueue(job.id, step, lane=job.lane)
+
+
+def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:
+    attempts = change.step.attempts
+    if error.retryable and attempts < MAX_ATTEMPTS:
+        log.warning("will be tried again", extra={"code": error.code, "attempts": attempts, "reason": str(error)})
+        runtime.jobs.change(change.job.id, change.step.name, lambda job, step: lifecycle.release(job, step, token=lease.token))
+        RETRIES.labels(error.code).inc()
+        return Ending(Verdict.RETRY, "retried", BACKOFF_SECONDS**attempts)
+    log.error("failed", extra={"code": error.code, "attempts": attempts})
+    _fail(Failure(error.code, str(error)), change, lease, runtime)
+    return Ending(Verdict.ACKNOWLEDGE, error.code)
+
+
+def _fail(failure: Failure, change: Change, lease: Lease, runtime: Runtime) -> None:
+    runtime.jobs.change(
+        change.job.id,
+        change.step.name,
+        lambda job, step: lifecycle.fail(job, step, token=lease.token, now=time.time(), failure=failure),
+    )

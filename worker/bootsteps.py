@@ -1,0 +1,158 @@
+"""What Celery's worker lacks: consume only when warm, drain on SIGTERM, tell its health over HTTP.
+
+Each step answers a measured fault of the stock worker; docs/decisions/0001 has the measurements.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from prometheus_client.multiprocess import mark_process_dead
+
+from worker.health import Health, serve
+from worker.metrics import READY_SECONDS
+
+log = logging.getLogger(__name__)
+
+LOAD_FAILED = 70  # EX_SOFTWARE: the supervisor starts the pod again
+POLL_SECONDS = 0.05
+TICK_SECONDS = 0.2
+DRAIN_TICK_SECONDS = 0.05
+
+
+class ReadyMarks:
+    """Which children have loaded their engine: a file each, named by process id."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="emotivoice-ready-"))
+
+    def set(self) -> None:
+        """Mark the calling child as ready."""
+        (self._folder / str(os.getpid())).touch()
+
+    def has(self, pid: int) -> bool:
+        return (self._folder / str(pid)).exists()
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def warm_gate(ready: ReadyMarks, *, load_limit_seconds: float) -> type[bootsteps.Step]:
+    """Return a step between the pool and the consumer. Without it a message waits for the whole load of the model."""
+
+    class WarmGate(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, parent: Any) -> None:
+            deadline = time.monotonic() + load_limit_seconds
+            while not all(ready.has(child.pid) for child in _children(parent)):
+                state.maybe_shutdown()  # SIGTERM works while the model loads
+                if any(not child.is_alive() for child in _children(parent)):
+                    self._give_up("a child died while it loaded the engine")
+                if time.monotonic() > deadline:
+                    self._give_up(f"the engine was not loaded within {load_limit_seconds:g} s")
+                time.sleep(POLL_SECONDS)
+
+        def _give_up(self, reason: str) -> None:
+            log.critical("the worker can't start: %s", reason)
+            os._exit(LOAD_FAILED)  # nothing looks after the pool before the event loop runs
+
+    return WarmGate
+
+
+def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[bootsteps.Step]:
+    """Return a consumer step that ticks in the event loop: children watched, consuming paused, draining finished."""
+
+    class Guard(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def __init__(self, parent: Any, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self._timers: list[Any] = []
+            self._consuming = True
+            self._seen: set[int] = set()
+
+        def start(self, parent: Any) -> None:
+            self._consuming = True
+            self._timers = [
+                parent.timer.call_repeatedly(TICK_SECONDS, self._watch, (parent,)),
+                parent.timer.call_repeatedly(DRAIN_TICK_SECONDS, self._drain, (parent,)),
+            ]
+            signal.signal(signal.SIGTERM, self._asked_to_stop)
+            if not health.was_ready:
+                READY_SECONDS.set(time.time() - started_at)
+                log.info("consuming", extra={"ready_seconds": round(time.time() - started_at, 3)})
+            health.consuming(True)
+
+        def stop(self, parent: Any) -> None:
+            for timer in self._timers:
+                timer.cancel()
+            health.consuming(False)
+
+        def _asked_to_stop(self, *_: Any) -> None:
+            health.draining = True
+
+        def _watch(self, parent: Any) -> None:
+            """Consume only while every child is warm: a message would wait for the load in this worker's buffer."""
+            health.tick()
+            children = {child.pid for child in _children(parent.controller)}
+            for gone in self._seen - children:
+                mark_process_dead(gone)
+            self._seen = children
+            warm = all(ready.has(pid) for pid in children)
+            if health.draining or warm == self._consuming:
+                return
+            log.warning("a child was lost: %s", "consuming again" if warm else "paused until its replacement is warm")
+            self._consume(parent, warm)
+
+        def _drain(self, parent: Any) -> None:
+            """Take no more messages, but keep the loop and its heartbeats until the work in hand is acknowledged."""
+            if not health.draining:
+                return
+            if self._consuming:
+                log.info("draining: no more messages are taken")
+                self._consume(parent, False)
+            if not state.reserved_requests and not state.active_requests:
+                state.should_stop = 0
+
+        def _consume(self, parent: Any, on: bool) -> None:
+            self._consuming = on
+            health.consuming(on)
+            if on:
+                parent.task_consumer.consume()
+            else:
+                parent.task_consumer.cancel()
+
+    return Guard
+
+
+def health_server(health: Health, *, host: str, port: int) -> type[bootsteps.Step]:
+    """Return a step that serves /livez, /readyz and /metrics, from before the engine is loaded."""
+
+    class HealthServer(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, parent: Any) -> None:
+            serve(health, host=host, port=port)
+
+    return HealthServer
+
+
+class SafeConsumer(Consumer):
+    """Sends a message that can't be decoded to the dead-letter queue; the stock consumer acknowledges it away."""
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        log.critical("a message can't be decoded and goes to the dead-letter queue: %s", exc)
+        message.reject()
+
+
+def _children(worker: Any) -> list[Any]:
+    return list(worker.pool._pool._pool)  # billiard has no public list of its processes

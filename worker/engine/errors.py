@@ -1,0 +1,13 @@
+"""What can go wrong between text and waveform."""
+
+
+class EngineError(Exception):
+    """The engine could not speak an utterance, or could not start."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot start here: a program, library or model file is missing. The sentence names it."""
+
+
+class UnspeakableText(EngineError):
+    """Nothing in the text can be spoken: it holds only marks, or no script that this voice reads."""

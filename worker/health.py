@@ -1,0 +1,68 @@
+"""A worker's health, told by an HTTP thread in its main process."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from worker.metrics import exposition
+
+STALE_SECONDS = 30.0  # the event loop ticks five times a second; half a minute of silence is a hang
+
+
+class Health:
+    """What the event loop tells and the HTTP thread reads."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.was_ready = False
+        self._consuming = False
+        self._ticked_at: float | None = None
+
+    def tick(self) -> None:
+        self._ticked_at = time.monotonic()
+
+    def consuming(self, on: bool) -> None:
+        self._consuming = on
+        self.was_ready = self.was_ready or on
+
+    @property
+    def live(self) -> bool:
+        """The loop runs, or has not begun yet: the engine may still be loading."""
+        return self._ticked_at is None or time.monotonic() - self._ticked_at < STALE_SECONDS
+
+    @property
+    def ready(self) -> bool:
+        return self._consuming and not self.draining
+
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Return status, content type and body."""
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, exposition()
+        states = {"/livez": self.live, "/readyz": self.ready}
+        if path not in states:
+            return 404, "application/json", b'{"paths": ["/livez", "/readyz", "/metrics"]}'
+        facts = {"ok": states[path], "consuming": self._consuming, "draining": self.draining}
+        return 200 if states[path] else 503, "application/json", json.dumps(facts).encode()
+
+
+def serve(health: Health, *, host: str, port: int) -> ThreadingHTTPServer:
+    """Serve in a daemon thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content_type, body = health.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Probes are not worth a line each."""
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server

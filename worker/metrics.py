@@ -1,0 +1,39 @@
+"""What a worker measures, over its main process and its children (multiprocess mode)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+QUEUE_WAIT = Histogram(
+    "emotivoice_queue_wait_seconds", "From submission to the first start of a step", ["step"], buckets=_SECONDS
+)
+ENGINE_SECONDS = Histogram("emotivoice_engine_seconds", "Engine time of a segment", buckets=_SECONDS)
+AUDIO_SECONDS = Counter("emotivoice_audio_seconds_total", "Seconds of audio spoken")
+REAL_TIME_FACTOR = Histogram(
+    "emotivoice_real_time_factor",
+    "Engine seconds per second of audio",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5),
+)
+STEPS = Counter("emotivoice_steps_total", "Steps by what came of them", ["step", "outcome"])
+RETRIES = Counter("emotivoice_step_retries_total", "Steps given back to be tried later", ["code"])
+CACHE_HITS = Counter("emotivoice_cache_hits_total", "Segments found already spoken")
+CACHE_MISSES = Counter("emotivoice_cache_misses_total", "Segments that had to be spoken")
+LOAD_SECONDS = Gauge("emotivoice_model_load_seconds", "Time to load the engine", multiprocess_mode="mostrecent")
+READY_SECONDS = Gauge(
+    "emotivoice_start_to_ready_seconds", "From process start to the first message", multiprocess_mode="mostrecent"
+)
+COLD_STARTS = Counter("emotivoice_cold_starts_total", "Engine loads, of first and of replaced child processes")
+BUSY = Gauge("emotivoice_busy_children", "Children that are at work", multiprocess_mode="livesum")
+
+
+def step_kind(step: str) -> str:
+    """Return the step's name as a label: segments are not told apart by number."""
+    return "segment" if step.isdigit() else step
+
+
+def exposition() -> bytes:
+    """Return the metrics of all processes of this worker in Prometheus' text format."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # pyright: ignore[reportUnknownMemberType] - untyped in the library
+    return generate_latest(registry)

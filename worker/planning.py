@@ -1,0 +1,59 @@
+"""Cut a long text into segments, each spoken by whichever worker is free."""
+
+from shared import jobs as lifecycle
+from shared.jobs import Job, Outcome, SpeechRequest
+from shared.ports import Segment
+from shared.speech_length import estimated_seconds
+from worker.attempt import enqueue_next
+from worker.engine.text.segmentation import Pause, Piece, split
+from worker.lease import Lease, StepLost
+from worker.runtime import Runtime
+
+# From here on a paragraph ends the segment, from there on a sentence does, and beyond the last anything does.
+SHORT_SECONDS, LONG_SECONDS, LONGEST_SECONDS = 20.0, 30.0, 50.0
+
+
+def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
+    """Record the segments of the text and enqueue them.
+
+    Raises:
+        StepLost: the job was cancelled or has ended, or another worker has the step.
+    """
+    segments = cut(request.text, speed=request.speed)
+    change = runtime.jobs.plan(
+        job.id,
+        lambda now, step: lifecycle.finish_plan(now, step, token=lease.token, segments=len(segments)),
+        segments,
+    )
+    if change is None or change.outcome is not Outcome.APPLIED:
+        raise StepLost(change.outcome if change else Outcome.MISSING)
+    enqueue_next(change.job, runtime)
+
+
+def cut(text: str, *, speed: float = 1.0) -> list[Segment]:
+    """Return the text's segments, each of whole utterances and about 20 to 50 seconds of speech."""
+    segments: list[Segment] = []
+    pieces: list[Piece] = []
+    seconds = 0.0
+    for piece in split(text):
+        pieces.append(piece)
+        seconds += estimated_seconds(piece.text) / speed + piece.pause_seconds
+        if _ends(piece.pause, seconds):
+            segments.append(_segment(pieces))
+            pieces, seconds = [], 0.0
+    return [*segments, _segment(pieces)] if pieces else segments
+
+
+def _ends(pause: Pause, seconds: float) -> bool:
+    return (
+        (pause is Pause.PARAGRAPH and seconds >= SHORT_SECONDS)
+        or (pause is Pause.SENTENCE and seconds >= LONG_SECONDS)
+        or seconds >= LONGEST_SECONDS
+    )
+
+
+def _segment(pieces: list[Piece]) -> Segment:
+    """Return the pieces as one text that splits into them again, and the pause after the last."""
+    breaks = ["\n\n" if piece.pause is Pause.PARAGRAPH else " " for piece in pieces[:-1]]
+    text = "".join(piece.text + gap for piece, gap in zip(pieces, [*breaks, ""], strict=True))
+    return Segment(text, pieces[-1].pause_seconds)
