@@ -32,4 +32,10 @@ class BodyLimit:
                 raise BodyTooLarge(limit=self._limit)
             return message
 
-        await self._app(scope, counted, send)
+        async def unless_refused(message: Message) -> None:
+            if received <= self._limit:
+                await send(message)
+
+        await self._app(scope, counted, unless_refused)
+        if received > self._limit:  # the application has answered that it could not read the body; this says why
+            await job_problem(BodyTooLarge(limit=self._limit))(scope, receive, send)

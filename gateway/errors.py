@@ -50,6 +50,8 @@ _CODE_OF_FAULT = {
     "too_long": "out_of_range",
 }
 
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
+
 _EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state")
 
 
@@ -92,7 +94,7 @@ def _path(location: Sequence[str | int]) -> str:
 
 def _http_error(_: Request, error: Exception) -> ProblemResponse:
     http = cast(HTTPException, error)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(http.status_code, "http_error")
+    code = _CODE_OF_STATUS.get(http.status_code, "http_error")
     return problem(http.status_code, code, str(http.detail), headers=http.headers)
 
 
@@ -100,7 +102,7 @@ def _job_error(_: Request, error: Exception) -> ProblemResponse:
     return job_problem(cast(JobError, error))
 
 
-def _unexpected(_: Request, error: Exception) -> ProblemResponse:
+def _unexpected(_: Request, __: Exception) -> ProblemResponse:
     return problem(500, "internal_error", "the gateway failed on this request; its log has the reason")
 
 

@@ -4,11 +4,13 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import IO
 
 from cli.stack.errors import DataFolderInUse
 
+LEFTOVER_SECONDS = 15  # how long the servers of a killed stack may take to stop
 CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 
@@ -37,26 +39,32 @@ class DataFolder:
         return self.path / "logs" / f"{name}.log"
 
     def acquire(self) -> None:
-        """Take the folder for this process, until `release` or its end.
+        """Take the folder until `release` and the end of every child that inherits the lock.
 
         Raises:
             DataFolderInUse: another stack holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (self.path / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        self._lock = lock = (self.path / "lock").open("a+")
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while not _try_lock(lock):
             lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            lock.close()
-            raise DataFolderInUse(
-                f"a stack already runs in {self.path} (process {holder}); stop it, or choose another folder with --data"
-            ) from None
+            holder = lock.read().strip()
+            if _runs(holder) or time.monotonic() > deadline:
+                self.release()
+                raise DataFolderInUse(
+                    f"a stack already runs in {self.path} (process {holder or 'unknown'}): "
+                    "stop it, or choose another folder with --data"
+                )
+            time.sleep(0.1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        self._lock = lock
+
+    @property
+    def inherited(self) -> tuple[int, ...]:
+        """What a server must inherit, so that nobody takes the folder while it still writes there."""
+        return (self._lock.fileno(),) if self._lock else ()
 
     def release(self) -> None:
         """Let others use the folder."""
@@ -71,6 +79,24 @@ class DataFolder:
         known |= {name: secrets.token_hex(20) for name in names if name not in known}
         write_private(path, json.dumps(known, indent=1))
         return known
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:  # it runs, as another user
+        return True
+    return True
 
 
 def write_private(path: Path, text: str) -> None:

@@ -5,9 +5,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cli.stack.errors import Interrupted, NotReady, ProcessDied
 
@@ -23,6 +24,8 @@ class Command:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
+    keep_open: Collection[int] = ()  # file descriptors that the child inherits
+    end_with_us: Literal["TERM", "KILL"] = "TERM"  # what the child gets when this process is killed
 
 
 class Process:
@@ -67,12 +70,13 @@ class Process:
         with log.open("ab") as output:
             self._log_start = output.tell()
             self._child = subprocess.Popen(
-                [*_end_with_parent(), *self._command.arguments],
+                [*_end_with_us(self._command.end_with_us), *self._command.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(self._command.environment) or None,
                 cwd=self._command.folder,
+                pass_fds=tuple(self._command.keep_open),
                 start_new_session=True,  # Ctrl-C in the terminal reaches us alone; we stop the children in order
             )
         self._launched_at = time.monotonic()
@@ -104,14 +108,23 @@ class Process:
 
     def stop(self, timeout_seconds: float = 15) -> None:
         """Stop the child cleanly; past the time limit, kill it."""
+        stop_all([self], timeout_seconds)
+
+    def finish(self, timeout_seconds: float = 30) -> None:
+        """Wait for a child that ends by itself.
+
+        Raises:
+            ProcessDied: it failed.
+            NotReady: it still runs after the time limit.
+        """
         if not self._child:
             return
-        self.terminate()
         try:
-            self._child.wait(timeout_seconds)
+            failed = self._child.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
-        self._kill_group()
+            raise NotReady(self.name, seconds=timeout_seconds, log_tail=self.log_tail()) from None
+        if failed:
+            raise ProcessDied(self.name, self.exit_code, self.log_tail())
 
     def kill(self) -> None:
         """End the child and everything it started, at once."""
@@ -169,13 +182,16 @@ def check_running(processes: Iterable[Process]) -> None:
             raise ProcessDied(process.name, process.exit_code, process.log_tail())
 
 
-def stop_all(processes: Sequence[Process], timeout_seconds: float = 15) -> None:
-    """Stop them side by side."""
+def stop_all(
+    processes: Sequence[Process], timeout_seconds: float = 15, *, hurry: Callable[[], bool] = lambda: False
+) -> None:
+    """Stop them side by side; what still runs after the time limit, or once `hurry` says so, is killed."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + timeout_seconds
-    for process in processes:
-        process.stop(max(deadline - time.monotonic(), 0.1))
+    while any(process.running for process in processes) and time.monotonic() < deadline and not hurry():
+        time.sleep(POLL_SECONDS)
+    kill_all(processes)  # also what a process that ended left in its group
 
 
 def kill_all(processes: Iterable[Process]) -> None:
@@ -190,6 +206,6 @@ def rotate(log: Path) -> None:
         log.replace(log.with_suffix(".old.log"))
 
 
-def _end_with_parent() -> list[str]:
-    setpriv = shutil.which("setpriv")  # util-linux; where it is absent (macOS), a SIGKILL of the parent leaves orphans
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+def _end_with_us(signal_name: str) -> list[str]:
+    setpriv = shutil.which("setpriv")  # util-linux; where it is absent (macOS), a SIGKILL of ours leaves orphans
+    return [setpriv, "--pdeathsig", signal_name, "--"] if setpriv else []

@@ -43,14 +43,16 @@ class RabbitMQ:
         self._environment = _environment(data, ports)
         write_private(data / "rabbitmq.conf", _config(ports, password, management=management))
         write_private(data / "enabled_plugins", "[rabbitmq_management].\n" if management else "[].\n")
-        epmd = [_epmd(), "-address", LOOPBACK, "-port", str(ports.epmd)]
-        server = [str(self._scripts / "rabbitmq-server")]
-        self.epmd = Process("epmd", Command(epmd, log=folder.log("epmd")), answers=lambda: accepts(ports.epmd))
-        self.node = Process(
-            "rabbitmq",
-            Command(server, log=folder.log("rabbitmq"), environment=self._environment, folder=data),
-            answers=lambda: speaks_amqp(ports.amqp),
+        epmd = Command([_epmd(), "-address", LOOPBACK, "-port", str(ports.epmd)], log=folder.log("epmd"))
+        server = Command(
+            [str(self._scripts / "rabbitmq-server")],
+            log=folder.log("rabbitmq"),
+            environment=self._environment,
+            folder=data,
+            keep_open=folder.inherited,
         )
+        self.epmd = Process("epmd", epmd, answers=lambda: accepts(ports.epmd))
+        self.node = Process("rabbitmq", server, answers=lambda: speaks_amqp(ports.amqp))
 
     def control(self, *arguments: str) -> str:
         """Run rabbitmqctl against the node (1 to 2 s a call) and return what it printed."""

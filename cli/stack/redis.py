@@ -27,7 +27,9 @@ def redis_server(folder: DataFolder, *, port: int, password: str) -> Process:
         "daemonize": "no",
     }
     write_private(config, "".join(f"{name} {value}\n" for name, value in settings.items()))
-    command = Command([find_redis_server(), str(config)], log=folder.log("redis"), folder=data)
+    command = Command(
+        [find_redis_server(), str(config)], log=folder.log("redis"), folder=data, keep_open=folder.inherited
+    )
     return Process("redis", command, answers=lambda: speaks_redis(port, password))
 
 

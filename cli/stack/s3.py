@@ -22,5 +22,5 @@ def s3_server(folder: DataFolder, *, port: int, secret_key: str) -> Process:
     arguments += ["--data-dir", str(data), "--log-level", "warning", "--no-access-log"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NANIO_")}
     environment |= {"NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": secret_key}
-    command = Command(arguments, log=folder.log("s3"), environment=environment, folder=data)
+    command = Command(arguments, log=folder.log("s3"), environment=environment, folder=data, keep_open=folder.inherited)
     return Process("s3", command, answers=lambda: speaks_http(port))

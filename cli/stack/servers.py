@@ -81,11 +81,10 @@ class LocalServers:
             self.kill()
             raise
 
-    def stop(self) -> None:
-        """Stop every server cleanly and let go of the data folder."""
-        stop_all([process for process in self.processes if process.name != "epmd"])
-        stop_all([process for process in self.processes if process.name == "epmd"])
-        self.folder.release()
+    def stop(self, *, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Stop every server cleanly, or at once when `hurry` says so, and let go of the data folder."""
+        stop_all([process for process in self.processes if process.name != "epmd"], hurry=hurry)
+        self.kill()
 
     def kill(self) -> None:
         """End every server at once and let go of the data folder."""

@@ -116,13 +116,14 @@ async def get_timings(job_id: str, services: ServicesDep) -> Timings:
     return Timings(words=[Word(word=word, start=start, end=end) for word, start, end in audio.words])
 
 
-@router.api_route(
+@router.head("/{job_id}/audio", include_in_schema=False)
+@router.get(
     "/{job_id}/audio",
-    methods=["GET", "HEAD"],
     response_class=StreamingResponse,
     responses={
+        200: {"content": {form.content_type: {} for form in FORMATS.values()}},
         206: {"description": "The asked range."},
-        307: {"description": "A presigned link."},
+        307: {"description": "A presigned link, where the gateway is set to redirect."},
         **_problems(404, 409, 410, 416, 503),
     },
 )

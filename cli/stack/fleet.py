@@ -1,0 +1,116 @@
+"""The whole product as child processes: servers, gateway, one worker for each lane."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cli.stack.folder import CODE_FOLDER
+from cli.stack.probes import LOOPBACK, free_ports, http_ok
+from cli.stack.process import Command, Process, check_running, kill_all, stop_all, wait_ready
+from cli.stack.servers import LocalServers
+from shared.jobs import Lane
+
+DRAIN_SECONDS = 60  # a segment is at most about 60 s of speech, which takes far less to speak
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told of progress, and who may call it off."""
+
+    say: Callable[[str], None] = lambda _: None
+    stop_asked: Callable[[], bool] = lambda: False
+    hurry: Callable[[], bool] = lambda: False
+
+
+class Fleet:
+    """Servers, gateway and workers that start and stop as one."""
+
+    def __init__(
+        self, folder: Path, *, port: int | None = None, rabbitmq: bool | None = None, watcher: Watcher | None = None
+    ) -> None:
+        self.servers = LocalServers(folder, rabbitmq=rabbitmq)
+        gateway_port, *health_ports = free_ports(1 + len(Lane))
+        self._watcher = watcher or Watcher()
+        self.port = port or gateway_port
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self.health_ports = dict(zip(Lane, health_ports, strict=True))
+        self.topology = self._process("topology", "shared.topology")
+        self.gateway = self._process(
+            "gateway",
+            "gateway",
+            {"EMOTIVOICE_GATEWAY_HOST": LOOPBACK, "EMOTIVOICE_GATEWAY_PORT": str(self.port)},
+        )
+        self.workers = {lane: self._worker(lane) for lane in Lane}
+
+    @property
+    def processes(self) -> list[Process]:
+        return [*self.servers.processes, self.gateway, *self.workers.values()]
+
+    def start(self) -> None:
+        """Start everything and wait until it takes work; on failure, leave nothing behind.
+
+        RabbitMQ takes longest to boot, so gateway and workers load beside it and connect when it is there.
+        """
+        try:
+            self.servers.launch()
+            wait_ready([self.servers.redis, self.servers.s3], stop_asked=self._watcher.stop_asked)
+            for process in [self.gateway, *self.workers.values()]:
+                process.launch()
+            self._wait(self.servers.processes)
+            self.topology.launch()
+            self._wait(self.processes)
+            self.topology.finish()
+        except BaseException:
+            self.kill()
+            raise
+
+    def check(self) -> None:
+        """Raise ProcessDied when any process is gone."""
+        check_running(self.processes)
+
+    def stop(self) -> None:
+        """Stop taking work, finish what is in hand, stop the servers."""
+        hurry = self._watcher.hurry
+        stop_all([self.gateway, *self.workers.values()], DRAIN_SECONDS, hurry=hurry)
+        self.servers.stop(hurry=hurry)
+
+    def kill(self) -> None:
+        """End everything at once."""
+        kill_all(self.processes)
+        self.servers.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait(self, processes: list[Process]) -> None:
+        def tell(waiting: list[str]) -> None:
+            if waiting:
+                self._watcher.say(f"waiting for {', '.join(waiting)}")
+
+        wait_ready(processes, tell, self._watcher.stop_asked)
+
+    def _worker(self, lane: Lane) -> Process:
+        health = {"EMOTIVOICE_HEALTH_HOST": LOOPBACK, "EMOTIVOICE_HEALTH_PORT": str(self.health_ports[lane])}
+        return self._process(f"worker-{lane}", "worker", {"EMOTIVOICE_LANE": lane.value, **health})
+
+    def _process(self, name: str, module: str, settings: dict[str, str] | None = None) -> Process:
+        settings = settings or {}
+        command = Command(
+            [sys.executable, "-m", module],
+            log=self.servers.folder.log(name),
+            environment={**os.environ, **self.servers.environment(), **settings},
+            folder=CODE_FOLDER,
+            end_with_us="KILL",  # the servers end at the same moment; a message in hand goes back to its queue
+        )
+        port = int(settings.get("EMOTIVOICE_GATEWAY_PORT") or settings.get("EMOTIVOICE_HEALTH_PORT") or 0)
+        return Process(name, command, answers=lambda: http_ok(port, "/readyz"))

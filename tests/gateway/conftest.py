@@ -1,0 +1,70 @@
+"""A gateway on in-memory ports."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gateway.catalogue import CatalogueCache
+from gateway.dependencies import Services
+from gateway.main import application
+from gateway.settings import GatewaySettings
+from shared import jobs as lifecycle
+from shared.jobs import Audio, Job, JobState
+from tests.fakes import InMemoryAsyncJobStore, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
+
+
+@dataclass
+class World:
+    """The gateway and all that it talks to."""
+
+    client: TestClient
+    records: InMemoryJobStore
+    jobs: InMemoryAsyncJobStore
+    queue: InMemoryQueue
+    objects: InMemoryObjectStore
+    settings: GatewaySettings
+
+    def submit(self, text: str = "Hello", **fields: object) -> str:
+        answer = self.client.post("/v1/jobs", json={"text": text, **fields})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def succeed(self, job_id: str, data: bytes = b"0123456789") -> Job:
+        """End the job as a worker would."""
+        audio = Audio("address", "audio/address.wav", len(data), 1.5, 16_000, "wav", "ab" * 32, (("Hello", 0.1, 0.4),))
+        self.objects.objects[audio.key] = data
+        self.records.stored[audio.address] = audio
+        self.records.holders[audio.address] = {job_id}
+        self.records.change(
+            job_id,
+            "0",
+            lambda job, step: _finished(job, step, audio),
+        )
+        return self.records.jobs[job_id]
+
+
+def _finished(job: Job, step: lifecycle.Step, audio: Audio) -> lifecycle.Change:
+    job = replace(job, started_at=job.created_at, segments_done=1)
+    job = replace(
+        job,
+        state=JobState.SUCCEEDED,
+        finished_at=job.created_at + 2,
+        audio_address=audio.address,
+        audio_seconds=audio.seconds,
+        engine_seconds=0.7,
+    )
+    done = replace(step, state=lifecycle.StepState.DONE, audio_address=audio.address)
+    return lifecycle.Change(lifecycle.Outcome.APPLIED, job, done)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
+    jobs = InMemoryAsyncJobStore(records)
+    settings = GatewaySettings(max_text_characters=1000, max_body_bytes=8192)
+    app = application(settings)
+    app.state.services = Services(settings, jobs, queue, objects, CatalogueCache(jobs))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield World(client, records, jobs, queue, objects, settings)

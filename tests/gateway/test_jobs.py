@@ -1,0 +1,297 @@
+"""The jobs API, as its clients meet it."""
+
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from shared.errors import JobError
+from shared.jobs import JobState, Lane
+from tests.gateway.conftest import World
+
+
+def test_a_job_is_accepted_recorded_and_enqueued(world: World) -> None:
+    answer = world.client.post("/v1/jobs", json={"text": "Hello 你好", "metadata": {"order": "7"}})
+
+    job = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert job["state"] == "queued"
+    assert job["queue"] == {"position": 1, "eta_seconds": 2.5}
+    assert job["request"]["voice"] == "hum"
+    assert job["request"]["sample_rate"] == 16_000
+    assert job["metadata"] == {"order": "7"}
+    assert world.queue.messages == [(job["id"], "0", Lane.INTERACTIVE)]
+
+
+def test_job_ids_are_ordered_by_time(world: World) -> None:
+    ids = [world.submit() for _ in range(5)]
+
+    assert ids == sorted(ids)
+    assert all(uuid.UUID(job_id).version == 7 for job_id in ids)
+
+
+def test_a_long_text_goes_to_the_planner(world: World) -> None:
+    job_id = world.submit("很长的故事。" * 100, lane="bulk")
+
+    assert world.queue.messages == [(job_id, "plan", Lane.ASSEMBLY)]
+    assert world.records.jobs[job_id].lane is Lane.BULK
+
+
+BAD = [
+    ({"text": ""}, "empty_text"),
+    ({"text": " \n\t "}, "empty_text"),
+    ({"text": "x" * 1001}, "text_too_long"),
+    ({"text": "a\x00b"}, "control_character"),
+    ({"text": "a\x1bb"}, "control_character"),
+    ({"text": "hi", "voice": "humm"}, "unknown_voice"),
+    ({"text": "hi", "emotion": "hapy"}, "unknown_emotion"),
+    ({"text": "hi", "format": "mp4"}, "unknown_format"),
+    ({"text": "hi", "format": "opus", "sample_rate": 44100}, "unsupported_sample_rate"),
+    ({"text": "hi", "speed": 9}, "out_of_range"),
+    ({"text": "hi", "speed": -1}, "out_of_range"),
+    ({"text": "hi", "emotion_strength": 2.5}, "out_of_range"),
+    ({"text": "hi", "seed": -1}, "out_of_range"),
+    ({"text": "hi", "sample_rate": 0}, "out_of_range"),
+    ({"text": "hi", "lane": "assembly"}, "invalid_value"),
+    ({"text": "hi", "speed": "fast"}, "invalid_value"),
+    ({"text": "hi", "colour": "red"}, "unknown_field"),
+    ({"text": "hi", "metadata": {"k": "v" * 501}}, "out_of_range"),
+    ({}, "missing_field"),
+]
+
+
+@pytest.mark.parametrize(("body", "code"), BAD)
+def test_a_bad_request_is_a_problem_and_leaves_nothing_behind(world: World, body: dict[str, object], code: str) -> None:
+    answer = world.client.post("/v1/jobs", json=body)
+
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["status"]) == (code, 422)
+    assert world.records.jobs == {}
+    assert world.queue.messages == []
+
+
+def test_errors_say_what_was_found_and_what_is_allowed(world: World) -> None:
+    def ask(**body: object) -> dict[str, object]:
+        return world.client.post("/v1/jobs", json=body).json()
+
+    too_long = ask(text="x" * 1001)
+    assert (too_long["length"], too_long["limit"]) == (1001, 1000)
+    assert ask(text="hi", voice="humm")["nearest"] == ["hum"]
+    assert ask(text="hi", emotion="hapy")["nearest"] == ["happy"]
+    assert "mp3" in str(ask(text="hi", format="mp4")["nearest"])
+    assert ask(text="hi", format="opus", sample_rate=44100)["allowed"] == [8000, 12000, 16000, 24000, 48000]
+    assert ask(text="hi", speed=9)["errors"] == [
+        {"field": "speed", "message": "Input should be less than or equal to 4"}
+    ]
+
+
+def test_json_that_is_none_is_named(world: World) -> None:
+    answer = world.client.post("/v1/jobs", content=b"{text", headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_that_is_too_large_is_refused(world: World, declared: bool) -> None:
+    body = b'{"text": "' + b"x" * 9000 + b'"}'
+    content = body if declared else iter([body[:5000], body[5000:]])
+
+    answer = world.client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_the_same_key_and_body_is_the_same_job(world: World) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers)
+    second = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers)
+    other = world.client.post("/v1/jobs", json={"text": "ho"}, headers=headers)
+
+    assert first.json()["id"] == second.json()["id"]
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert len(world.queue.messages) == 1
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert other.json()["job_id"] == first.json()["id"]
+
+
+def test_a_broker_that_refuses_leaves_nothing_half_accepted(world: World) -> None:
+    world.queue.refuses = True
+    answer = world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert [job.state for job in world.records.jobs.values()] == [JobState.FAILED]
+
+    world.queue.refuses = False
+    assert world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"}).status_code == 202
+
+
+def test_without_a_worker_ever_started_nothing_is_accepted(world: World) -> None:
+    world.records.announced = None
+
+    answer = world.client.post("/v1/jobs", json={"text": "hi"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_worker_yet")
+
+
+def test_a_finished_job_shows_result_and_usage(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    job = world.client.get(f"/v1/jobs/{job_id}").json()
+
+    assert job["state"] == "succeeded"
+    assert job["result"]["sha256"] == "ab" * 32
+    assert job["result"]["url"].startswith("http://objects.test/audio/address.wav")
+    assert job["usage"] == {"characters": 5, "audio_seconds": 1.5, "engine_seconds": 0.7}
+    assert job["queue"] is None
+    words = world.client.get(f"/v1/jobs/{job_id}/timings").json()["words"]
+    assert words == [{"word": "Hello", "start": 0.1, "end": 0.4}]
+
+
+def test_an_unchanged_job_is_304(world: World) -> None:
+    job_id = world.submit()
+    etag = world.client.get(f"/v1/jobs/{job_id}").headers["ETag"]
+
+    assert world.client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": etag}).status_code == 304
+    world.succeed(job_id)
+    assert world.client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_waiting_ends_with_the_job_or_with_the_time(world: World) -> None:
+    job_id = world.submit()
+    assert world.client.get(f"/v1/jobs/{job_id}?wait=0.05").json()["state"] == "queued"
+    world.succeed(job_id)
+    assert world.client.get(f"/v1/jobs/{job_id}?wait=30").json()["state"] == "succeeded"
+    assert world.client.get(f"/v1/jobs/{job_id}?wait=31").json()["code"] == "out_of_range"
+
+
+def test_pages_follow_each_other(world: World) -> None:
+    ids = [world.submit() for _ in range(5)]
+
+    first = world.client.get("/v1/jobs?limit=3").json()
+    second = world.client.get(f"/v1/jobs?limit=3&cursor={first['next_cursor']}").json()
+
+    assert [job["id"] for job in first["jobs"] + second["jobs"]] == ids[::-1]
+    assert second["next_cursor"] is None
+    assert world.client.get("/v1/jobs?cursor=x").json()["code"] == "invalid_cursor"
+    assert world.client.get("/v1/jobs?state=done").status_code == 422
+
+
+def test_delete_cancels_then_removes(world: World) -> None:
+    job_id = world.submit()
+
+    assert world.client.delete(f"/v1/jobs/{job_id}").json()["state"] == "cancelled"
+    assert world.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert world.client.get(f"/v1/jobs/{job_id}").json()["code"] == "job_not_found"
+    assert world.client.delete(f"/v1/jobs/{job_id}").status_code == 404
+
+
+def test_removing_a_job_deletes_its_audio(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    assert world.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert world.objects.objects == {}
+
+
+RANGES = [
+    ("", 200, b"0123456789", None),
+    ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+    ("bytes=4-", 206, b"456789", "bytes 4-9/10"),
+    ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+    ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+    ("bytes=0-1,4-5", 200, b"0123456789", None),
+    ("lines=1-2", 200, b"0123456789", None),
+    ("bytes=5-2", 200, b"0123456789", None),
+]
+
+
+@pytest.mark.parametrize(("wanted", "status", "body", "content_range"), RANGES)
+def test_audio_is_sent_whole_or_in_part(
+    world: World, wanted: str, status: int, body: bytes, content_range: str | None
+) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    answer = world.client.get(f"/v1/jobs/{job_id}/audio", headers={"Range": wanted} if wanted else {})
+
+    assert (answer.status_code, answer.content) == (status, body)
+    assert answer.headers.get("Content-Range") == content_range
+    assert answer.headers["Content-Type"] == "audio/wav"
+    assert f'filename="{job_id}.wav"' in answer.headers["Content-Disposition"]
+
+
+def test_a_range_after_the_end_is_416(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    for wanted in ("bytes=10-", "bytes=-0"):
+        answer = world.client.get(f"/v1/jobs/{job_id}/audio", headers={"Range": wanted})
+        assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */10")
+
+
+def test_head_has_the_headers_of_get(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    answer = world.client.head(f"/v1/jobs/{job_id}/audio")
+
+    assert (answer.status_code, answer.headers["Content-Length"], answer.content) == (200, "10", b"")
+
+
+def test_a_range_of_other_audio_is_sent_whole(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+    headers = {"Range": "bytes=0-3", "If-Range": '"older"'}
+
+    assert world.client.get(f"/v1/jobs/{job_id}/audio", headers=headers).status_code == 200
+
+
+def test_audio_may_be_fetched_from_the_object_store_itself(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+    services = world.client.app.state.services  # pyright: ignore
+    redirecting = world.settings.model_copy(update={"audio_delivery": "redirect"})
+    world.client.app.state.services = replace(services, settings=redirecting)  # pyright: ignore
+
+    answer = world.client.get(f"/v1/jobs/{job_id}/audio", follow_redirects=False)
+
+    assert answer.status_code == 307
+    assert answer.headers["Location"].startswith("http://objects.test/")
+
+
+def test_a_job_without_audio_says_why(world: World) -> None:
+    job_id = world.submit()
+    answer = world.client.get(f"/v1/jobs/{job_id}/audio")
+    assert (answer.status_code, answer.json()["code"], answer.json()["state"]) == (409, "audio_not_ready", "queued")
+
+    world.succeed(job_id)
+    world.objects.objects.clear()
+    assert world.client.get(f"/v1/jobs/{job_id}/audio").json()["code"] == "audio_missing"
+
+
+def test_an_object_store_that_is_away_is_503(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+    world.objects.outages = 1
+
+    answer = world.client.get(f"/v1/jobs/{job_id}/audio")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+
+
+def test_unknown_paths_and_methods_are_problems_too(world: World) -> None:
+    assert world.client.get("/v2/jobs").json()["code"] == "not_found"
+    assert world.client.put("/v1/jobs").json()["code"] == "method_not_allowed"
+
+
+def test_every_failure_has_a_status() -> None:
+    from gateway.errors import STATUS_OF
+
+    def codes(kind: type[JobError]) -> set[str]:
+        return {kind.code}.union(*(codes(child) for child in kind.__subclasses__()))
+
+    assert codes(JobError) <= STATUS_OF.keys()

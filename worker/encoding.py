@@ -1,0 +1,244 @@
+"""Waveform to audio and back: WAV, FLAC, MP3, Opus, AAC and M4A, with the codecs that PyAV carries.
+
+The same samples give the same bytes, in however many pieces they come: no clock, serial number or library version
+gets into a file, and resampler and codec are fed blocks of a fixed size.
+"""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.engine.waveform import Samples, Waveform
+
+BLOCK_SAMPLES = 4096  # into the resampler, and into codecs that take frames of any size
+
+# libswresample's windowed sinc, twice as long as its default: the images of a tone stay under -100 dB.
+_RESAMPLER = {"filter_size": "64", "cutoff": "0.97"}
+_BIT_EXACT = {"flags": "+bitexact"}
+
+
+class NotAudio(ValueError):
+    """The bytes are not audio in any format that we read."""
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """How one format is written."""
+
+    container: str
+    codec: str
+    sample_format: str
+    # Bits per second below 16 kHz, below 32 kHz, and above: a lower rate has less to say. Each is the step above the
+    # one at which listeners of mono speech begin to hear a difference; all exist at the rates where they stand.
+    bit_rates: tuple[int, int, int] | None = None  # None: without loss
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    by_path: bool = False  # whether its container has to be reopened by name
+
+    def bit_rate(self, sample_rate: int) -> int | None:
+        if self.bit_rates is None:
+            return None
+        return self.bit_rates[(sample_rate >= 16_000) + (sample_rate >= 32_000)]
+
+
+_CODECS = {
+    # A WAV beyond 4 GiB (12 h at 48 kHz) becomes RF64 instead of an invalid file.
+    "wav": _Codec("wav", "pcm_s16le", "s16", options={"rf64": "auto"}),
+    # 24 bit: this is also what keeps the segments of a long job, whose join is encoded only once.
+    "flac": _Codec("flac", "flac", "s32"),
+    "mp3": _Codec("mp3", "libmp3lame", "fltp", (32_000, 64_000, 96_000)),  # Xing header: length and gaps are known
+    "opus": _Codec("ogg", "libopus", "flt", (24_000, 32_000, 48_000)),
+    "aac": _Codec("adts", "aac", "fltp", (32_000, 64_000, 96_000)),
+    # The index in front, so that a player can start before it has the whole file.
+    "m4a": _Codec("ipod", "aac", "fltp", (32_000, 64_000, 96_000), {"movflags": "+faststart"}, by_path=True),
+}
+
+
+def encode(waveform: Waveform, *, format: str, sample_rate: int) -> bytes:
+    """Return the waveform as audio of one of shared.audio_formats.FORMATS, at one of its rates."""
+    target = io.BytesIO()
+    with Encoder(target, format=format, source_rate=waveform.sample_rate, sample_rate=sample_rate) as encoder:
+        encoder.write(waveform.samples)
+    return target.getvalue()
+
+
+def decode(data: bytes | BinaryIO) -> Waveform:
+    """Return any audio as a waveform at its own rate; more than one channel is mixed down.
+
+    WAV and FLAC come back exact, MP3, Opus and M4A at their exact length. ADTS has no place for a length: AAC comes
+    back with the codec's 1024 samples of delay in front and the rest of its last frame behind.
+
+    Raises:
+        NotAudio: these bytes are nothing that can be heard.
+    """
+    source = io.BytesIO(data) if isinstance(data, bytes) else data
+    try:
+        with av.open(source, "r") as container:
+            if not container.streams.audio:
+                raise NotAudio("the file has no audio in it")
+            stream = container.streams.audio[0]
+            mono = av.AudioResampler("flt", "mono", stream.rate)
+            pieces = [_samples(piece) for frame in container.decode(stream) for piece in mono.resample(frame)]
+            pieces += [_samples(piece) for piece in mono.resample(None)]
+            return Waveform(np.concatenate([np.zeros(0, np.float32), *pieces]), stream.rate)
+    except av.error.InvalidDataError as error:
+        raise NotAudio("these bytes are not audio, or are damaged") from error
+
+
+class Encoder:
+    """Write a waveform as audio, piece by piece, without holding it.
+
+    Use it as a context manager: leaving it finishes the audio, leaving it by an exception does not. The target stays
+    open. A target that can't seek gets the audio at the end, from a file, since headers hold lengths.
+    """
+
+    def __init__(self, target: BinaryIO, *, format: str, source_rate: int, sample_rate: int) -> None:
+        self._target = target
+        self._codec = _CODECS[format]
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._resampled = _Resampler(source_rate, sample_rate)
+        self._input = _Blocks(BLOCK_SAMPLES)
+        self._open(sample_rate)
+
+    def _open(self, sample_rate: int) -> None:
+        codec = self._codec
+        if codec.by_path or not self._target.seekable():
+            self._directory = tempfile.TemporaryDirectory()
+        options = {"fflags": "+bitexact", **codec.options}
+        self._container = av.open(self._path or self._target, "w", format=codec.container, options=options)
+        stream = self._container.add_stream(codec.codec, rate=sample_rate, options=_BIT_EXACT)
+        self._stream = cast(av.AudioStream, stream)
+        self._stream.layout = "mono"
+        self._stream.format = codec.sample_format
+        if bit_rate := codec.bit_rate(sample_rate):
+            self._stream.bit_rate = bit_rate
+        self._container.start_encoding()
+        self._frames = _Blocks(self._stream.frame_size or BLOCK_SAMPLES)
+        self._written = 0
+
+    @property
+    def _path(self) -> str:
+        return str(Path(self._directory.name) / "audio") if self._directory else ""
+
+    def write(self, samples: Samples) -> None:
+        """Take the next samples: float32, shape (n,), at the source rate. What is outside [-1, 1] is clipped."""
+        if not np.isfinite(samples).all():
+            raise ValueError("the waveform has samples that are not numbers")
+        for block in self._input.push(samples):
+            self._encode_all(self._frames.push(self._resampled.push(block)))
+
+    def close(self) -> None:
+        """Finish the audio: the last frames, and the lengths in its header."""
+        last = np.concatenate([self._resampled.push(self._input.rest()), self._resampled.rest()])
+        self._encode_all(self._frames.push(last))
+        self._encode_all(iter([self._frames.rest()]))
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        if self._directory:
+            with Path(self._path).open("rb") as file:
+                shutil.copyfileobj(file, self._target)
+        self._discard()
+
+    def _discard(self) -> None:
+        self._container.close()
+        if self._directory:
+            self._directory.cleanup()
+
+    def _encode_all(self, blocks: Iterator[Samples]) -> None:
+        for block in blocks:
+            if len(block):
+                self._encode(block)
+
+    def _encode(self, samples: Samples) -> None:
+        data = _quantized(samples, self._codec.sample_format)[np.newaxis]  # (1, n): one channel
+        frame = av.AudioFrame.from_ndarray(data, format=self._codec.sample_format, layout="mono")
+        frame.sample_rate = self._stream.rate
+        frame.time_base = Fraction(1, self._stream.rate)
+        frame.pts = self._written
+        self._written += len(samples)
+        self._container.mux(self._stream.encode(frame))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()
+
+
+class _Blocks:
+    """Cut pieces of any length into blocks of one length."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = np.zeros(0, np.float32)
+
+    def push(self, samples: Samples) -> Iterator[Samples]:
+        held = np.concatenate([self._held, samples])
+        whole = len(held) - len(held) % self._size
+        self._held = held[whole:]
+        return (held[start : start + self._size] for start in range(0, whole, self._size))
+
+    def rest(self) -> Samples:
+        return self._held
+
+
+class _Resampler:
+    """Change the rate of samples that come in blocks; their number comes out exact."""
+
+    def __init__(self, source_rate: int, sample_rate: int) -> None:
+        self._source_rate = source_rate
+        self._sample_rate = sample_rate
+        self._swr = av.AudioResampler("flt", "mono", sample_rate, options=_RESAMPLER)
+        self._taken = 0
+        self._given = 0
+
+    def push(self, samples: Samples) -> Samples:
+        if self._source_rate == self._sample_rate or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate = self._source_rate
+        frame.time_base = Fraction(1, self._source_rate)
+        frame.pts = self._taken
+        self._taken += len(samples)
+        return self._counted(self._swr.resample(frame))
+
+    def rest(self) -> Samples:
+        """Return what the filter still holds, cut or filled with silence to the exact length."""
+        due = round(self._taken * self._sample_rate / self._source_rate) - self._given
+        last = self._counted(self._swr.resample(None))[: max(due, 0)]
+        return np.pad(last, (0, max(due - len(last), 0)))
+
+    def _counted(self, frames: list[av.AudioFrame]) -> Samples:
+        samples = np.concatenate([np.zeros(0, np.float32), *map(_samples, frames)])
+        self._given += len(samples)
+        return samples
+
+
+def _samples(frame: av.AudioFrame) -> Samples:
+    return cast(Samples, frame.to_ndarray()[0])
+
+
+def _quantized(samples: Samples, sample_format: str) -> NDArray[Any]:
+    """Return samples as a codec takes them: floats, 16 bits, or 24 bits at the top of 32."""
+    if sample_format == "s16":
+        return _rounded(samples, bits=16).astype(np.int16)
+    if sample_format == "s32":
+        return _rounded(samples, bits=24).astype(np.int32) << 8
+    return np.clip(samples, -1, 1)
+
+
+def _rounded(samples: Samples, *, bits: int) -> NDArray[np.float64]:
+    scale = 2 ** (bits - 1)
+    return np.clip(np.rint(samples.astype(np.float64) * scale), -scale, scale - 1)
