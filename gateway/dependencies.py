@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from gateway.catalogue import CatalogueCache
+from gateway.known import Known
 from gateway.settings import GatewaySettings
 from shared.ports import AsyncJobStore, JobQueue, ObjectStore
 
@@ -18,7 +18,7 @@ class Services:
     jobs: AsyncJobStore
     queue: JobQueue
     objects: ObjectStore
-    catalogue: CatalogueCache
+    known: Known
 
 
 def _services(request: Request) -> Services:

@@ -8,9 +8,9 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from gateway.body_limit import BodyLimit
-from gateway.catalogue import CatalogueCache
 from gateway.dependencies import Services
 from gateway.errors import add_error_handlers
+from gateway.known import Known
 from gateway.metrics import RequestMetrics
 from gateway.routes import health, jobs, voices
 from gateway.settings import GatewaySettings
@@ -40,7 +40,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             jobs=store,
             queue=gateway_queue(settings.broker_url.get_secret_value()),
             objects=S3ObjectStore(settings),
-            catalogue=CatalogueCache(store),
+            known=Known(store),
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield

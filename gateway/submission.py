@@ -3,18 +3,20 @@
 import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uuid_utils
 from anyio import to_thread
 
-from gateway.catalogue import CatalogueCache
+from gateway.dependencies import Services
+from gateway.metrics import SUBMITTED
 from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
 from shared.audio_formats import FORMATS
 from shared.errors import (
     ControlCharacter,
     EmptyText,
+    JobNotFound,
     QueueUnavailable,
     TextTooLong,
     UnknownEmotion,
@@ -23,7 +25,7 @@ from shared.errors import (
     UnsupportedSampleRate,
 )
 from shared.jobs import Job, Lane, SpeechRequest
-from shared.ports import AsyncJobStore, Catalogue, JobQueue
+from shared.ports import Catalogue, JobView
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -33,36 +35,39 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 class Submission:
     """The job that a request led to; `replayed` when an earlier request with the same key had made it."""
 
-    job_id: str
+    view: JobView
     replayed: bool
 
 
-async def submit(  # noqa: PLR0913 - the gateway's ports, each by name
-    body: JobRequest,
-    *,
-    key: str,
-    jobs: AsyncJobStore,
-    queue: JobQueue,
-    catalogue: CatalogueCache,
-    settings: GatewaySettings,
-) -> Submission:
+async def submit(body: JobRequest, services: Services, *, key: str) -> Submission:
     """Accept a job. It is recorded before it is enqueued, so no worker meets a job that is not there.
 
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
-    request = checked(body, await catalogue.get(), settings)
+    request = checked(body, await services.known.catalogue(), services.settings)
     job = new_job(body, request)
     fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest() if key else ""
-    owner = await jobs.create(job, request, key=key, fingerprint=fingerprint)
-    if owner:
-        return Submission(owner, replayed=True)
+    place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint)
+    if isinstance(place, str):
+        return await _replayed(place, services)
+    lane = job.lane_of(job.first_step)
     try:
-        await to_thread.run_sync(lambda: queue.enqueue(job.id, job.first_step, lane=job.lane_of(job.first_step)))
+        await to_thread.run_sync(lambda: services.queue.enqueue(job.id, job.first_step, lane=lane))
     except QueueUnavailable:
-        await jobs.refuse(job, key=key)
+        await services.jobs.refuse(job, key=key)
         raise
-    return Submission(job.id, replayed=False)
+    SUBMITTED.labels(job.lane).inc()
+    load = replace(await services.known.load(job.lane), waiting=place)
+    last = None if job.long else place
+    return Submission(JobView(job, request, None, place, last, load), replayed=False)
+
+
+async def _replayed(job_id: str, services: Services) -> Submission:
+    view = await services.jobs.view(job_id)
+    if view is None:
+        raise JobNotFound(job_id)
+    return Submission(view, replayed=True)
 
 
 def new_job(body: JobRequest, request: SpeechRequest) -> Job:

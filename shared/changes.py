@@ -60,13 +60,14 @@ def _drained(job: Job, step: Step, now: float) -> list[str | float]:
 
 def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint: str) -> str:
     """Return the argument of `commit.lua` that records a new job, and that the idempotency key, if any, is its own."""
+    queue = records.waiting_key(job.lane_of(job.first_step))
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
         ["ZADD", records.ALL_JOBS, "0", job.id],
-        ["ZADD", records.waiting_key(job.lane_of(job.first_step)), str(job.created_at), f"{job.id}:{job.first_step}"],
+        ["ZADD", queue, str(job.created_at), f"{job.id}:{job.first_step}"],
         *_job_commands(None, job),
     ]
-    argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands}
+    argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands, "queue": queue}
     if key:
         argument["once"] = [records.idempotency_key(key), json.dumps([job.id, fingerprint]), IDEMPOTENCY_SECONDS]
     return json.dumps(argument, ensure_ascii=False)

@@ -1,9 +1,9 @@
 -- Change a job and one of its steps if both are still as they were read; else change nothing.
 -- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {audio keys}, commands = {{...}, ...},
---                 once = {key, value, ttl}, drained = {key, since, service_seconds, now}};
+--                 once = {key, value, ttl}, queue = key, drained = {key, since, service_seconds, now}};
 -- `was` is "" for what did not exist.
--- Returns 1 changed, 0 something had changed before, -1 the audio is being deleted just now,
--- or the value that `once` has already.
+-- Returns 1 changed, 0 something had changed before, -1 the audio is being deleted just now;
+-- with `queue` the length of that sorted set instead of 1, or the value that `once` has already.
 local change = cjson.decode(ARGV[1])
 
 if change.once then
@@ -31,4 +31,4 @@ if change.drained then
   redis.call('HSET', key, 'last', tostring(now), 'gap', mean(load[2], gap),
     'service', mean(load[3], service), 'count', count + 1)
 end
-return 1
+return change.queue and redis.call('ZCARD', change.queue) or 1

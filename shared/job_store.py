@@ -153,11 +153,11 @@ class AsyncRedisJobStore:
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
         with _translated():
             reply = await self._commit(args=[creation_argument(job, request, key=key, fingerprint=fingerprint)])
-        if reply == CHANGED:
-            return None
+        if isinstance(reply, int):
+            return reply
         owner, owners_fingerprint = json.loads(reply)
         if owners_fingerprint != fingerprint:
             raise IdempotencyConflict(owner)

@@ -98,8 +98,10 @@ class JobStore(Protocol):
 class AsyncJobStore(Protocol):
     """The gateway's side of the job records."""
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
-        """Record a new job. If the idempotency key is taken, record nothing and return the job it belongs to.
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
+        """Record a new job and return its position in the queue.
+
+        If the idempotency key is taken, record nothing and return the id of the job that it belongs to.
 
         Raises:
             IdempotencyConflict: the key belongs to a request with another fingerprint.

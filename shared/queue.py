@@ -65,28 +65,40 @@ class CeleryJobQueue:
     def __init__(self, app: Celery, **publish_options: Any) -> None:
         self._app = app
         self._options = publish_options
+        transport = app.connection_for_write()
+        self._failures = (
+            OperationalError,
+            KombuError,
+            OSError,
+            *transport.channel_errors,
+            *transport.connection_errors,
+        )
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
-        queue = QUEUES[lane]
+        # What app.send_task does, less half of its time: no routing, no signals, no events.
+        message = self._app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
         try:
-            self._app.send_task(  # pyright: ignore[reportUnknownMemberType] - celery-types leaves it partly unknown
-                task_name(step),
-                args=(job_id, step),
-                task_id=f"{job_id}:{step}",
-                queue=queue,
-                declare=[],  # shared.topology declares; a publisher that declares would hide a missing queue
-                mandatory=True,  # without it a missing queue swallows the message, with a confirm
-                **self._options,
-            )
-        except (OperationalError, KombuError, OSError, *self._app.connection_for_write().channel_errors) as error:
+            with self._app.producer_or_acquire() as producer:
+                producer.publish(
+                    message.body,
+                    exchange=EXCHANGE.name,
+                    routing_key=queue_name(lane),
+                    headers=message.headers,
+                    serializer="json",
+                    mandatory=True,  # without it a missing queue swallows the message, with a confirm
+                    **message.properties,
+                    **self._options,
+                )
+        except self._failures as error:
             raise QueueUnavailable(type(error).__name__) from error
 
     def ping(self) -> None:
         try:
             with self._app.pool.acquire(block=True, timeout=3) as connection:
                 connection.ensure_connection(max_retries=1, timeout=3)
-                connection.default_channel.exchange_declare(EXCHANGE.name, passive=True)
-        except (OperationalError, KombuError, OSError) as error:
+                with connection.channel() as channel:
+                    channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
+        except self._failures as error:
             raise QueueUnavailable(type(error).__name__) from error
 
 

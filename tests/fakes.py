@@ -98,7 +98,7 @@ class InMemoryAsyncJobStore:
         self.keys: dict[str, tuple[str, str]] = {}
         records.announced = CATALOGUE
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> str | None:
+    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
         if key in self.keys:
             owner, owners_fingerprint = self.keys[key]
             if owners_fingerprint != fingerprint:
@@ -107,7 +107,7 @@ class InMemoryAsyncJobStore:
         if key:
             self.keys[key] = (job.id, fingerprint)
         self.records.add(job, request)
-        return None
+        return self._load(job.lane).waiting
 
     async def refuse(self, job: Job, *, key: str = "") -> None:
         failure = Failure("queue_unavailable", "the job queue did not take the job")

@@ -67,8 +67,14 @@ def run(settings: WorkerSettings, *, started_at: float) -> None:
     set_up_logging(settings.log_level)
     ready = ReadyMarks()
     app = make_worker_app(settings, ready=ready, health=Health(), started_at=started_at)
-    arguments = ["worker", "--pool=prefork", "--concurrency=1", f"--queues={queue_name(settings.lane)}"]
-    arguments += ["--without-gossip", "--without-mingle", f"--hostname={settings.lane}@%h", "--loglevel", settings.log_level]
+    arguments = ["--quiet", "worker", "--pool=prefork", "--concurrency=1", f"--queues={queue_name(settings.lane)}"]
+    arguments += [
+        "--without-gossip",
+        "--without-mingle",
+        f"--hostname={settings.lane}@%h",
+        "--loglevel",
+        settings.log_level,
+    ]
     try:
         app.worker_main(arguments)
     finally:

@@ -58,6 +58,8 @@ def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work
     with lease, BUSY.track_inprogress():
         ending = _work(change, lease, runtime, work)
     STEPS.labels(step_kind(step), ending.outcome).inc()
+    seconds = round(time.time() - change.step.started_at, 3)
+    log.info("step ended", extra={"step": step, "outcome": ending.outcome, "seconds": seconds})
     return ending
 
 
@@ -123,7 +125,9 @@ def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime
     attempts = change.step.attempts
     if error.retryable and attempts < MAX_ATTEMPTS:
         log.warning("will be tried again", extra={"code": error.code, "attempts": attempts, "reason": str(error)})
-        runtime.jobs.change(change.job.id, change.step.name, lambda job, step: lifecycle.release(job, step, token=lease.token))
+        runtime.jobs.change(
+            change.job.id, change.step.name, lambda job, step: lifecycle.release(job, step, token=lease.token)
+        )
         RETRIES.labels(error.code).inc()
         return Ending(Verdict.RETRY, "retried", BACKOFF_SECONDS**attempts)
     log.error("failed", extra={"code": error.code, "attempts": attempts})

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, Self, cast
 
 import av
 import numpy as np
+from av.error import EOFError as EndOfFile
+from av.error import InvalidDataError
 from numpy.typing import NDArray
 
 from worker.engine.waveform import Samples, Waveform
@@ -25,6 +27,7 @@ BLOCK_SAMPLES = 4096  # into the resampler, and into codecs that take frames of 
 # libswresample's windowed sinc, twice as long as its default: the images of a tone stay under -100 dB.
 _RESAMPLER = {"filter_size": "64", "cutoff": "0.97"}
 _BIT_EXACT = {"flags": "+bitexact"}
+_STRICT = {"err_detect": "crccheck+explode"}  # a damaged frame is left out, and then missed, instead of played
 
 
 class NotAudio(ValueError):
@@ -38,11 +41,21 @@ class _Codec:
     container: str
     codec: str
     sample_format: str
-    # Bits per second below 16 kHz, below 32 kHz, and above: a lower rate has less to say. Each is the step above the
-    # one at which listeners of mono speech begin to hear a difference; all exist at the rates where they stand.
+    # Bits per second below 16 kHz, below 32 kHz, and above: a lower rate has less to say. Ample for one voice, and
+    # constant, so that a size tells a length; LAME has each of them at the rates where it stands.
     bit_rates: tuple[int, int, int] | None = None  # None: without loss
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
-    by_path: bool = False  # whether its container has to be reopened by name
+    options: Mapping[str, str] = field(default_factory=dict[str, str])  # of the container
+
+    @property
+    def indexed(self) -> bool:
+        """Whether this is M4A, whose index is written last and then moved to the front."""
+        return self.container == "ipod"
+
+    def container_options(self, sample_rate: int) -> dict[str, str]:
+        options = {"fflags": "+bitexact", **self.options}
+        if self.indexed:  # by default it counts milliseconds, which would round the end of the audio
+            options |= {"movflags": "+faststart", "movie_timescale": str(sample_rate)}
+        return options
 
     def bit_rate(self, sample_rate: int) -> int | None:
         if self.bit_rates is None:
@@ -54,12 +67,12 @@ _CODECS = {
     # A WAV beyond 4 GiB (12 h at 48 kHz) becomes RF64 instead of an invalid file.
     "wav": _Codec("wav", "pcm_s16le", "s16", options={"rf64": "auto"}),
     # 24 bit: this is also what keeps the segments of a long job, whose join is encoded only once.
-    "flac": _Codec("flac", "flac", "s32"),
+    # 8 kB for later tags, which it would have, is more than a short segment.
+    "flac": _Codec("flac", "flac", "s32", options={"metadata_header_padding": "0"}),
     "mp3": _Codec("mp3", "libmp3lame", "fltp", (32_000, 64_000, 96_000)),  # Xing header: length and gaps are known
     "opus": _Codec("ogg", "libopus", "flt", (24_000, 32_000, 48_000)),
     "aac": _Codec("adts", "aac", "fltp", (32_000, 64_000, 96_000)),
-    # The index in front, so that a player can start before it has the whole file.
-    "m4a": _Codec("ipod", "aac", "fltp", (32_000, 64_000, 96_000), {"movflags": "+faststart"}, by_path=True),
+    "m4a": _Codec("ipod", "aac", "fltp", (32_000, 64_000, 96_000)),
 }
 
 
@@ -74,11 +87,11 @@ def encode(waveform: Waveform, *, format: str, sample_rate: int) -> bytes:
 def decode(data: bytes | BinaryIO) -> Waveform:
     """Return any audio as a waveform at its own rate; more than one channel is mixed down.
 
-    WAV and FLAC come back exact, MP3, Opus and M4A at their exact length. ADTS has no place for a length: AAC comes
-    back with the codec's 1024 samples of delay in front and the rest of its last frame behind.
+    WAV and FLAC come back exact, MP3 and Opus at their exact length, M4A with the rest of its last frame behind. ADTS
+    has no place for a length: AAC has the codec's 1024 samples of delay in front as well.
 
     Raises:
-        NotAudio: these bytes are nothing that can be heard.
+        NotAudio: these bytes are not audio, or they are damaged.
     """
     source = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
@@ -86,11 +99,15 @@ def decode(data: bytes | BinaryIO) -> Waveform:
             if not container.streams.audio:
                 raise NotAudio("the file has no audio in it")
             stream = container.streams.audio[0]
+            stream.codec_context.options = _STRICT
             mono = av.AudioResampler("flt", "mono", stream.rate)
             pieces = [_samples(piece) for frame in container.decode(stream) for piece in mono.resample(frame)]
             pieces += [_samples(piece) for piece in mono.resample(None)]
-            return Waveform(np.concatenate([np.zeros(0, np.float32), *pieces]), stream.rate)
-    except av.error.InvalidDataError as error:
+            waveform = Waveform(np.concatenate([np.zeros(0, np.float32), *pieces]), stream.rate)
+            if container.format.name == "flac" and len(waveform.samples) != stream.duration:
+                raise NotAudio(f"of {stream.duration} samples only {len(waveform.samples)} could be read")
+            return waveform
+    except (InvalidDataError, EndOfFile) as error:
         raise NotAudio("these bytes are not audio, or are damaged") from error
 
 
@@ -111,12 +128,12 @@ class Encoder:
 
     def _open(self, sample_rate: int) -> None:
         codec = self._codec
-        if codec.by_path or not self._target.seekable():
+        if codec.indexed or not self._target.seekable():
             self._directory = tempfile.TemporaryDirectory()
-        options = {"fflags": "+bitexact", **codec.options}
-        self._container = av.open(self._path or self._target, "w", format=codec.container, options=options)
-        stream = self._container.add_stream(codec.codec, rate=sample_rate, options=_BIT_EXACT)
-        self._stream = cast(av.AudioStream, stream)
+        options = codec.container_options(sample_rate)
+        # Any: what the packets between the two are made of is not in PyAV's stubs.
+        self._container = cast(Any, av.open(self._path or self._target, "w", format=codec.container, options=options))
+        self._stream = self._container.add_stream(codec.codec, rate=sample_rate, options=_BIT_EXACT)
         self._stream.layout = "mono"
         self._stream.format = codec.sample_format
         if bit_rate := codec.bit_rate(sample_rate):
@@ -141,8 +158,10 @@ class Encoder:
         last = np.concatenate([self._resampled.push(self._input.rest()), self._resampled.rest()])
         self._encode_all(self._frames.push(last))
         self._encode_all(iter([self._frames.rest()]))
+        if not self._written:
+            raise ValueError("there is nothing to encode")
         self._container.mux(self._stream.encode(None))
-        self._container.close()
+        self._container.close()  # writes the header's lengths
         if self._directory:
             with Path(self._path).open("rb") as file:
                 shutil.copyfileobj(file, self._target)
@@ -216,7 +235,7 @@ class _Resampler:
 
     def rest(self) -> Samples:
         """Return what the filter still holds, cut or filled with silence to the exact length."""
-        due = round(self._taken * self._sample_rate / self._source_rate) - self._given
+        due = -(-self._taken * self._sample_rate // self._source_rate) - self._given  # rounded up: never none of one
         last = self._counted(self._swr.resample(None))[: max(due, 0)]
         return np.pad(last, (0, max(due - len(last), 0)))
 

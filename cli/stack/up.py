@@ -25,6 +25,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.count = 0
+        self._interrupting = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
@@ -34,8 +35,20 @@ class StopRequests:
     def insisted(self) -> bool:
         return self.count > 1
 
+    @contextmanager
+    def interrupting(self) -> Generator[None]:
+        """Within this block the first request raises Interrupted, wherever the program is."""
+        self._interrupting = True
+        try:
+            yield
+        finally:
+            self._interrupting = False
+
     def _on_signal(self, *_: object) -> None:
         self.count += 1
+        if self._interrupting:
+            self._interrupting = False
+            raise Interrupted("stopped")
 
 
 def up(
@@ -56,7 +69,7 @@ def up(
                 fleet.check()
                 time.sleep(WATCH_SECONDS)
     except Interrupted:
-        say("stopped before everything was ready")
+        say("stopped")
     except StackError as error:
         say(f"error: {error}")
         raise typer.Exit(1) from error
@@ -70,7 +83,8 @@ def running_fleet(folder: Path, stop: StopRequests, *, port: int, rabbitmq: bool
     fleet = Fleet(folder, port=port, rabbitmq=rabbitmq, watcher=watcher)
     if not fleet.servers.broker:
         say(NOT_CRASH_SAFE)
-    say(f"starting in {fleet.servers.folder.path}")
+    names = ", ".join(process.name for process in fleet.processes)
+    say(f"starting {names} in {fleet.servers.folder.path}")
     fleet.start()
     say(f"ready after {time.monotonic() - started:.1f} s")
     try:

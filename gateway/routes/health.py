@@ -31,7 +31,7 @@ async def readyz(services: ServicesDep) -> Response:
         group.start_soon(_check, checks, "redis", services.jobs.ping())
         group.start_soon(_check, checks, "broker", to_thread.run_sync(services.queue.ping, abandon_on_cancel=True))
         group.start_soon(_check, checks, "s3", to_thread.run_sync(services.objects.ping, abandon_on_cancel=True))
-        group.start_soon(_check, checks, "voices", services.catalogue.get())
+        group.start_soon(_check, checks, "voices", services.known.catalogue())
     ready = all(state == "ok" for state in checks.values())
     return JSONResponse({"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503)
 

@@ -38,16 +38,9 @@ async def create_job(
     idempotency_key: Annotated[str, Header(max_length=255, description="Sent again, it returns the same job.")] = "",
 ) -> Response:
     """Submit text to be spoken. The answer comes at once; ask for the job until it is finished."""
-    accepted = await submit(
-        body,
-        key=idempotency_key,
-        jobs=services.jobs,
-        queue=services.queue,
-        catalogue=services.catalogue,
-        settings=services.settings,
-    )
-    view = await _view(accepted.job_id, services)
-    headers = {"Location": f"/v1/jobs/{accepted.job_id}", "Retry-After": presenting.retry_after(view.load)}
+    accepted = await submit(body, services, key=idempotency_key)
+    view = accepted.view
+    headers = {"Location": f"/v1/jobs/{view.job.id}", "Retry-After": presenting.retry_after(view.load)}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     return _answer(view, services, status=202, headers=headers)

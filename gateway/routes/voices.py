@@ -17,7 +17,7 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 @router.get("/voices", responses=_UNAVAILABLE)
 async def list_voices(services: ServicesDep) -> VoiceList:
     """List the voices, and the ones that this installation lacks."""
-    catalogue = await services.catalogue.get()
+    catalogue = await services.known.catalogue()
     return VoiceList(
         engine=catalogue.engine,
         revision=catalogue.revision,
@@ -31,5 +31,5 @@ async def list_voices(services: ServicesDep) -> VoiceList:
 @router.get("/emotions", responses=_UNAVAILABLE)
 async def list_emotions(services: ServicesDep) -> EmotionList:
     """List the emotion tags."""
-    catalogue = await services.catalogue.get()
+    catalogue = await services.known.catalogue()
     return EmotionList(emotions=list(catalogue.emotions), free_text=catalogue.free_text_emotion)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import pytest
 from fastapi.testclient import TestClient
 
-from gateway.catalogue import CatalogueCache
 from gateway.dependencies import Services
+from gateway.known import Known
 from gateway.main import application
 from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
@@ -65,6 +65,6 @@ def world() -> Iterator[World]:
     jobs = InMemoryAsyncJobStore(records)
     settings = GatewaySettings(max_text_characters=1000, max_body_bytes=8192)
     app = application(settings)
-    app.state.services = Services(settings, jobs, queue, objects, CatalogueCache(jobs))
+    app.state.services = Services(settings, jobs, queue, objects, Known(jobs))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield World(client, records, jobs, queue, objects, settings)

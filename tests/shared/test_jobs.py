@@ -8,7 +8,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shared import jobs as lifecycle
 from shared.audio_address import audio_address
-from shared.jobs import FINISHED, MAX_ATTEMPTS, Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step
+from shared.jobs import (
+    FINISHED,
+    MAX_ATTEMPTS,
+    Audio,
+    Change,
+    Failure,
+    Job,
+    JobState,
+    Lane,
+    Outcome,
+    SpeechRequest,
+    Step,
+)
 
 AUDIO = Audio("a", "audio/a.wav", 10, 1.0, 16_000, "wav", "0" * 64)
 REQUEST = SpeechRequest("你好 world", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)

@@ -1,0 +1,46 @@
+# `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
+.DEFAULT_GOAL := help
+.PHONY: help demo up test unit static check bench lock wheelhouse clean setup-demo setup-dev
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup-demo ## start everything, speak a few texts into demo-output/, stop
+	@.venv/bin/emotivoice demo $(ARGS)
+
+up: setup-demo ## run the whole service on this machine until Ctrl-C
+	@.venv/bin/emotivoice up $(ARGS)
+
+test: setup-dev ## run every test; servers are started and stopped by the suite
+	.venv/bin/python -m pytest $(ARGS)
+
+unit: setup-dev ## run the tests that need nothing but Python
+	.venv/bin/python -m pytest -m "not integration and not e2e" $(ARGS)
+
+static: setup-dev ## lint, format, types, imports
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	@command -v node >/dev/null || echo "no Node.js: pyright now tries to download one; without a network install it, e.g. apt-get install nodejs"
+	.venv/bin/pyright
+	.venv/bin/lint-imports
+
+check: static test ## what CI runs
+
+bench: setup-dev ## measure speed as ratios within one run
+	.venv/bin/python -m bench.service $(ARGS)
+
+lock: setup-dev ## renew uv.lock and the hashed requirements; ARGS=--upgrade for newer versions
+	.venv/bin/python scripts/lock.py $(ARGS)
+
+wheelhouse: setup-dev ## download every locked package, for `uv sync --frozen` without a network
+	.venv/bin/python -m pip download --quiet --require-hashes --no-deps --dest wheelhouse --requirement requirements-dev.lock
+
+clean: ## remove everything that make made, the local stack's data too
+	rm -rf .venv .local demo-output wheelhouse build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup-demo:
+	@PYTHON=$(PYTHON) scripts/setup.sh demo
+
+setup-dev:
+	@PYTHON=$(PYTHON) scripts/setup.sh dev

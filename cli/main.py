@@ -1,0 +1,222 @@
+"""The `emotivoice` command: speak text, look after jobs, run the service on this machine.
+
+What takes long to import is imported by the command that needs it, so that help comes at once.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import speaking, tables
+from cli.errors import ClientError
+from cli.stack.up import up
+from shared.jobs import JobState
+
+if TYPE_CHECKING:
+    from cli.client import Client
+
+app = typer.Typer(
+    help="Text to speech as a service: speak a text, look after jobs, or run it all on this machine.",
+    epilog=(
+        "\b\nFirst steps:\n"
+        "  emotivoice up                          # in one terminal\n"
+        "  emotivoice say 'Hello!' -o hello.mp3   # in another"
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it starts faster, and reads well in a pipe
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """The names of shared.audio_formats.FORMATS."""
+
+    WAV = "wav"
+    MP3 = "mp3"
+    OPUS = "opus"
+    FLAC = "flac"
+    AAC = "aac"
+    M4A = "m4a"
+
+
+class SayLane(StrEnum):
+    """The lanes that a client may choose."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+Url = Annotated[str, typer.Option(envvar="EMOTIVOICE_URL", help="The gateway.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The gateway's own JSON instead of a table.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, as `jobs` lists it.")]
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def connected(url: str) -> Generator["Client"]:
+    """Yield a client; what it can't do becomes one line on standard error and an exit code."""
+    from cli.client import Client
+
+    try:
+        with Client(url) as client:
+            yield client
+    except ClientError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(speaking.INTERRUPTED) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"emotivoice {version('emotivoice-fleet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Text to speech as a service: speak a text, look after jobs, or run it all on this machine."""
+
+
+@app.command(
+    epilog=(
+        "\b\nExamples:\n"
+        "  emotivoice say 'Good morning!' -o morning.wav\n"
+        "  emotivoice say '你好，世界' --emotion happy --speed 1.2 -o hello.mp3\n"
+        "  emotivoice say -f book.txt --lane bulk -o book.m4a\n"
+        "  echo 'Hello' | emotivoice say -o - --format flac > hello.flac\n\n"
+        "\bExit codes: 0 written, 1 the job or the gateway failed, 2 wrong usage, 130 Ctrl-C (the job is cancelled)."
+    )
+)
+def say(  # noqa: PLR0913, PLR0917 - the options of the command
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="Where to write the audio; - is standard output.")
+    ],
+    text: Annotated[str | None, typer.Argument(help="What to say; without it, standard input is read.")] = None,
+    file: Annotated[
+        str | None, typer.Option("-f", "--file", metavar="FILE", help="A UTF-8 text file; - is standard input.")
+    ] = None,
+    voice: Annotated[str | None, typer.Option(help="One of `emotivoice voices`.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="One of `emotivoice emotions`.")] = None,
+    emotion_strength: Annotated[float | None, typer.Option(min=0, max=2, help="0 is neutral, 1 as told.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.25, max=4, help="2 is twice as fast.")] = None,
+    format: Annotated[Format | None, typer.Option(help="By default what the file's extension means.")] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="In Hz; by default the engine's own.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same audio.")] = None,
+    lane: Annotated[SayLane | None, typer.Option(help="bulk for long texts that can wait.")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Speak a text and write the audio to a file."""
+    speaking.check_output(output)
+    chosen = speaking.chosen_format(output, format)
+    speaking.check_sample_rate(sample_rate, format=chosen)
+    fields: dict[str, object] = {
+        "text": speaking.read_text(text, file),
+        "voice": voice,
+        "emotion": emotion,
+        "emotion_strength": emotion_strength,
+        "speed": speed,
+        "format": chosen,
+        "sample_rate": sample_rate,
+        "seed": seed,
+        "lane": lane,
+    }
+    with connected(url) as client:
+        speaking.speak(client, fields, output=output)
+
+
+@app.command(epilog="\b\nExamples:\n  emotivoice jobs --state running\n  emotivoice jobs --limit 500 --json")
+def jobs(
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List jobs, the newest first."""
+    with connected(url) as client:
+        found = list(client.jobs(state=state, limit=limit))
+    if as_json:
+        tables.show_json(found)
+    elif found:
+        tables.show_jobs(found)
+    else:
+        typer.echo("there are no jobs" + (f" that are {state}" if state else ""))
+
+
+@app.command(epilog="\b\nExample:\n  emotivoice status 0199f0c2-7d5e-7c3a-9b1f-3f2a4c5d6e7f --json")
+def status(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Show one job."""
+    with connected(url) as client:
+        job = client.job(job_id)
+    (tables.show_json if as_json else tables.show_job)(job)
+
+
+@app.command(
+    epilog=(
+        "\b\nExamples:\n"
+        "  emotivoice cancel 0199f0c2-7d5e-7c3a-9b1f-3f2a4c5d6e7f\n"
+        "  emotivoice cancel --remove 0199f0c2-7d5e-7c3a-9b1f-3f2a4c5d6e7f   # finished: removes its audio too"
+    )
+)
+def cancel(
+    job_id: JobId,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the job and its audio if it is finished.")] = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Cancel a job that is not finished."""
+    with connected(url) as client:
+        job = client.job(job_id)
+        if job["finished_at"] and not remove:
+            raise ClientError(f"the job is {job['state']} already; --remove would remove it with its audio")
+        left = client.cancel(job_id)
+    typer.echo(f"{'cancelled' if left else 'removed'} job {job_id}")
+
+
+@app.command(epilog="\b\nExamples:\n  emotivoice voices\n  emotivoice voices --json")
+def voices(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """List the voices, and those that are missing here and why."""
+    with connected(url) as client:
+        catalogue = client.voices()
+    (tables.show_json if as_json else tables.show_voices)(catalogue)
+
+
+@app.command(epilog="\b\nExamples:\n  emotivoice emotions\n  emotivoice say 'Great news!' --emotion happy -o news.mp3")
+def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """List the emotions that a text can be spoken with."""
+    with connected(url) as client:
+        found = client.emotions()
+    (tables.show_json if as_json else tables.show_emotions)(found)
+
+
+app.command(
+    epilog="\b\nExamples:\n  emotivoice up\n  emotivoice up --fresh --port 0   # leaves nothing behind, any free port"
+)(up)
+
+
+@app.command(epilog="\b\nExample:\n  emotivoice demo   # needs nothing else running")
+def demo(
+    output: Annotated[Path, typer.Option(help="folder for the audio files")] = Path("demo-output"),
+    data: Annotated[Path | None, typer.Option(help="data folder; default: an empty one, deleted at the end")] = None,
+) -> None:
+    """Start the whole service, speak a few texts into a folder, check that they are audio, and stop."""
+    from cli.stack.demo import demo
+
+    demo(output=output, data=data)

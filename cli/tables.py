@@ -1,0 +1,97 @@
+"""Jobs, voices and emotions as text for people."""
+
+import json
+import sys
+from datetime import datetime
+from typing import Any
+
+import typer
+
+Json = dict[str, Any]
+
+PIPE_WIDTH = 200  # columns, where there is no terminal to fit
+
+
+def show_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def show_jobs(jobs: list[Json]) -> None:
+    rows = [
+        (
+            job["id"],
+            job["state"],
+            job["lane"],
+            f"{job['progress']['segments_done']}/{job['progress']['segments_total'] or '?'}",
+            _local(job["created_at"]),
+            f"{job['result']['seconds']:.1f} s" if job["result"] else "",
+            job["request"]["voice"],
+            job["request"]["format"],
+        )
+        for job in jobs
+    ]
+    _show(("job", "state", "lane", "segments", "created", "audio", "voice", "format"), rows)
+
+
+def show_job(job: Json) -> None:
+    """Show one job, a line for each thing that is known of it."""
+    from cli.progress import described
+
+    result, error = job["result"], job["error"]
+    facts = {
+        "job": job["id"],
+        "state": described(job),
+        "lane": job["lane"],
+        "attempts": str(job["attempts"]),
+        "created": _local(job["created_at"]),
+        "started": _local(job["started_at"]),
+        "finished": _local(job["finished_at"]),
+        "request": ", ".join(f"{name} {value}" for name, value in job["request"].items()),
+        "metadata": ", ".join(f"{name}={value}" for name, value in job["metadata"].items()),
+        "audio": f"{result['seconds']:.2f} s, {result['bytes']} bytes, {result['content_type']}" if result else "",
+        "link": result["url"] if result else "",
+        "error": f"{error['message']} [{error['code']}]" if error else "",
+    }
+    width = max(map(len, facts))
+    typer.echo("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items() if value))
+
+
+def show_voices(catalogue: Json) -> None:
+    typer.echo(f"engine {catalogue['engine']}, revision {catalogue['revision']}, {catalogue['sample_rate']} Hz\n")
+    rows = [
+        (
+            voice["id"] + (" (default)" if voice["id"] == catalogue["default"] else ""),
+            voice["name"],
+            " ".join(voice["languages"]),
+            voice["gender"],
+            voice["description"],
+        )
+        for voice in catalogue["voices"]
+    ]
+    _show(("voice", "name", "languages", "gender", "description"), rows)
+    if catalogue["missing"]:
+        typer.echo("\nmissing here:\n")
+        _show(("voice", "why"), [(one["id"], one["reason"]) for one in catalogue["missing"]])
+
+
+def show_emotions(emotions: Json) -> None:
+    typer.echo("\n".join(emotions["emotions"]))
+    if emotions["free_text"]:
+        typer.echo("\nAny sentence may stand for an emotion too.")
+
+
+def _local(time: str | None) -> str:
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def _show(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")  # an id is there to be copied
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)

@@ -1,0 +1,50 @@
+"""What the gateway keeps for a few seconds instead of asking at each request: voices and the lanes' load."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from shared.errors import NoCatalogue
+from shared.jobs import Lane
+from shared.ports import AsyncJobStore, Catalogue, LaneLoad
+
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """An answer that is asked for again once it is too old."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], *, seconds: float) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._answer: T | None = None
+        self._asked_at = 0.0
+
+    async def get(self) -> T | None:
+        if self._answer is None or time.monotonic() - self._asked_at > self._seconds:
+            self._asked_at = time.monotonic()
+            self._answer = await self._ask()
+        return self._answer
+
+
+class Known:
+    """What the engine offers, as the workers announced it, and how busy each lane is."""
+
+    def __init__(self, jobs: AsyncJobStore) -> None:
+        self._catalogue = _Kept(jobs.catalogue, seconds=5)
+        self._loads = _Kept(jobs.loads, seconds=1)
+
+    async def catalogue(self) -> Catalogue:
+        """Return the catalogue.
+
+        Raises:
+            NoCatalogue: no worker has started yet.
+        """
+        catalogue = await self._catalogue.get()
+        if catalogue is None:
+            raise NoCatalogue
+        return catalogue
+
+    async def load(self, lane: Lane) -> LaneLoad:
+        loads = await self._loads.get()
+        return (loads or {})[lane]

@@ -1,0 +1,147 @@
+"""The files around the code: locks, Makefile, Compose, images."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from gateway.settings import GatewaySettings
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock", "uv.lock")
+OURS = ("gateway", "worker-interactive", "worker-bulk", "worker-assembly")
+
+
+def compose() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+def settings_names(*classes: type[BaseSettings]) -> set[str]:
+    return {f"EMOTIVOICE_{name.upper()}" for each in classes for name in each.model_fields}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_address(name: str) -> None:
+    assert "://" not in (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_no_lock_has_torch_or_cuda(name: str) -> None:
+    heavy = re.compile(r'^(name = ")?(torch|torchaudio|nvidia|triton|cuda)\b', re.MULTILINE)
+    assert not heavy.search((ROOT / name).read_text())
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-uv.lock"])
+def test_every_locked_requirement_has_hashes(name: str) -> None:
+    text = (ROOT / name).read_text().replace("\\\n", "")
+    requirements = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    assert requirements
+    assert all("==" in line and "--hash=sha256:" in line for line in requirements)
+
+
+def test_the_lock_is_up_to_date() -> None:
+    """Also shows that uv reads the lock without addresses. If this fails: make lock."""
+    uv = Path(sys.executable).with_name("uv")
+    done = subprocess.run([uv, "lock", "--check", "--offline"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_requirements_follow_from_the_lock() -> None:
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    versions = {f"{package['name']}=={package['version']}" for package in locked}
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        assert set(re.findall(r"^([a-z0-9.-]+==[^ ]+)", (ROOT / name).read_text(), re.MULTILINE)) <= versions
+
+
+def test_make_alone_lists_every_target() -> None:
+    listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    documented = {target for target in phony[1].split() if not target.startswith("setup-")}
+    assert documented == set(re.findall(r"^  make ([a-z]+)", listed, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", [*compose()])
+def test_every_service_is_pinned_and_watched(name: str) -> None:
+    service = compose()[name]
+    tag = service["image"].rpartition(":")[2]
+    assert tag not in ("latest", service["image"])
+    assert "build" in service or re.search(r"\d+\.\d+|\d{4}-", tag)
+    assert service["healthcheck"] == {"disable": True} or service["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", [*OURS, "init"])
+def test_a_service_waits_until_its_servers_are_healthy(name: str) -> None:
+    conditions = {each: value["condition"] for each, value in compose()[name]["depends_on"].items()}
+    assert conditions.pop("init", "service_completed_successfully") == "service_completed_successfully"
+    assert set(conditions.values()) == {"service_healthy"}
+
+
+@pytest.mark.parametrize("name", [*OURS, "init"])
+def test_compose_sets_only_settings_that_exist(name: str) -> None:
+    classes = [GatewaySettings] if name in ("gateway", "init") else [WorkerSettings]
+    given = set(compose()[name]["environment"])
+    assert given <= settings_names(*classes)
+    assert {"EMOTIVOICE_BROKER_URL", "EMOTIVOICE_REDIS_URL", "EMOTIVOICE_S3_ENDPOINT"} <= given
+
+
+def test_every_password_comes_from_the_env_file() -> None:
+    """A missing one stops Compose with a sentence, and the example has them all."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    secret = re.compile(r"(?:PASS\w*|SECRET_KEY|AUTH|BROKER_URL|REDIS_URL): (.+)")
+    assert all("${" in value and ":?" in value for value in secret.findall(text))
+    example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\$\{(\w+)", text)) <= set(example)
+
+
+@pytest.mark.parametrize("target", ["gateway", "worker-cpu", "worker-gpu"])
+def test_an_image_runs_as_a_fixed_user_with_a_health_check(target: str) -> None:
+    stages = dockerfile()
+    chain = "".join(stages[name] for name in ancestry(target, stages))
+    assert re.findall(r"^USER (.+)$", chain, re.MULTILINE)[-1] == "10001:10001"
+    assert "HEALTHCHECK" in chain
+    assert re.search(r'^CMD \["python", "-m", "(gateway|worker)"\]$', chain, re.MULTILINE)
+
+
+def test_the_dockerfile_pins_its_bases_and_needs_no_other_frontend() -> None:
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    stages = set(dockerfile())
+    bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - stages
+    assert bases == {"python:3.11-slim-bookworm"}
+    assert not text.startswith("# syntax")
+
+
+def test_what_the_dockerfile_copies_is_sent_to_the_builder() -> None:
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "docker" / "Dockerfile").read_text(), re.MULTILINE)
+    for source in " ".join(copied).split():
+        assert any(Path(source).match(pattern) for pattern in allowed), source
+
+
+def test_the_monitoring_asks_every_part() -> None:
+    jobs = cast(list[dict[str, Any]], yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"])
+    asked = str(jobs)
+    assert all(name in asked for name in OURS)
+
+
+def dockerfile() -> dict[str, str]:
+    """Each stage with its own lines."""
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    return dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def ancestry(target: str, stages: dict[str, str]) -> list[str]:
+    """The stage and those it is built on, the first one first."""
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    parents = {name: base for base, name in re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)}
+    chain = [target]
+    while parents[chain[0]] in stages:
+        chain.insert(0, parents[chain[0]])
+    return chain

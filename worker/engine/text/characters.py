@@ -1,0 +1,89 @@
+"""What each character is to a reader: a letter, a digit, a mark, a symbol with a name, or nothing it can read.
+
+"Silently" is what this module prevents: a character either sounds, or is listed here as a mark that only shapes the
+speech, or is refused by name.
+"""
+
+import unicodedata
+
+from worker.engine.errors import UnspeakableText
+
+SENTENCE_ENDS = ".。!！?？"
+PAUSES = ",，、;；:：…⋯—–―()（）[]【】〔〕{}｛｝|\n\r"
+# Shown, not spoken. Quotes, brackets of titles, hyphens, and typographic ornaments.
+SILENT = "\"'“”‘’„‚«»‹›`´「」『』《》〈〉＂＇-‐‑‒_~～〜^*\\/／·・•‧∙●○■□◆◇▲△▼▽►▶◀★☆※†‡¶♪♫♬✓✔✗✘→←↑↓⇒⇐↔➜"
+# Emoji that colour a message and carry no word. Every other emoji is refused: it may carry one.
+EMOJI = "❤♥💕💖💗💙💚💛💜🧡🖤😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗🤩🤔😐😑😶🙄😏😣😥😮🤐😯😪😫😴😌😛😜😝😒😓😔😕🙃😲☹🙁😖😞😟😤😢😭😦😧😨😩😬😰😱😳😵😡😠😷😇🥳🥺👍👎👏🙏👋💪👌✌🎉🎊✨🔥🌟⭐🌹🌸💯"
+IGNORED = "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f\u200e\u200f"  # zero width: they have no look and no sound
+SPOKEN_SYMBOLS = "%‰&+=@#$€£¥￥₩×÷±°℃℉√∞≈≠≤≥<>©®™§№²³½⅓⅔¼¾"
+
+MARKS = frozenset(SENTENCE_ENDS + PAUSES + SILENT + EMOJI + IGNORED)
+_SYMBOLS = frozenset(SPOKEN_SYMBOLS)
+_FULLWIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0) not in ",.!?;:()[]{}~/\"'"}
+_SAME = str.maketrans({**_FULLWIDTH, 0x3000: " ", 0xA0: " ", 0x202F: " ", 0x2009: " ", 0xFFE5: "¥", 0x2212: "-"})
+_GREEK = range(0x391, 0x3CA)
+
+
+def is_han(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff" or "\u3400" <= character <= "\u4dbf" or character in "〇々"
+
+
+def is_latin(character: str) -> bool:
+    return character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+
+
+def is_greek(character: str) -> bool:
+    return ord(character) in _GREEK or character == "µ"
+
+
+def is_mark(character: str) -> bool:
+    """Whether it only shapes the speech: blanks, punctuation, ornaments."""
+    return character in MARKS or character.isspace()
+
+
+def tidy(text: str) -> str:
+    """Composed letters, one form of digits and Latin letters; the look of a character changes, never what it is."""
+    return unicodedata.normalize("NFC", text).translate(_SAME)
+
+
+def require_readable(text: str) -> None:
+    """Check that each character of tidied text sounds or is a mark, and that something sounds.
+
+    Raises:
+        UnspeakableText: naming each character that nothing here can read, or the marks when there is nothing else.
+    """
+    unknown = sorted({character for character in text if not _readable(character)})
+    if unknown:
+        raise UnspeakableText(f"no voice here can read {_names(unknown)}")
+    if all(is_mark(character) for character in text):
+        marks = sorted({character for character in text if not character.isspace()})
+        raise UnspeakableText(f"nothing can be spoken: the text holds only {_names(marks) if marks else 'blanks'}")
+
+
+def _readable(character: str) -> bool:
+    return (
+        is_mark(character)
+        or is_han(character)
+        or is_latin(character)
+        or is_greek(character)
+        or character in "0123456789"
+        or character in _SYMBOLS
+    )
+
+
+def _names(characters: list[str], limit: int = 8) -> str:
+    shown = [f"{c!r} ({unicodedata.name(c, f'U+{ord(c):04X}')})" for c in characters[:limit]]
+    return ", ".join(shown) + (f" and {len(characters) - limit} more" if len(characters) > limit else "")
+
+
+def plain_latin(word: str) -> str:
+    """The same word without accents, for programs that know ASCII letters only: naïve -> naive, Straße -> Strasse."""
+    expanded = "".join(_EXPANSIONS.get(character, character) for character in word)
+    decomposed = unicodedata.normalize("NFKD", expanded)
+    return "".join(character for character in decomposed if character.isascii())
+
+
+_EXPANSIONS = {
+    **{"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"},
+    **{"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ə": "a", "Ə": "A", "ŋ": "ng"},
+}
