@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from gateway.known import Known
 from gateway.settings import GatewaySettings
-from shared.ports import AsyncJobStore, JobQueue, ObjectStore
+from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Services:
 
     settings: GatewaySettings
     jobs: AsyncJobStore
-    queue: JobQueue
+    queue: AsyncJobQueue
     objects: ObjectStore
     known: Known
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread
     return cast(Services, request.app.state.services)
 
 

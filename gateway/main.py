@@ -17,7 +17,7 @@ from gateway.settings import GatewaySettings
 from shared.job_store import AsyncRedisJobStore
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
-from shared.queue import gateway_queue
+from shared.queue import GatewayQueue
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -38,7 +38,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         app.state.services = Services(
             settings=settings,
             jobs=store,
-            queue=gateway_queue(settings.broker_url.get_secret_value()),
+            queue=GatewayQueue(settings.broker_url.get_secret_value()),
             objects=S3ObjectStore(settings),
             known=Known(store),
         )

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, replace
 
 import uuid_utils
-from anyio import to_thread
 
 from gateway.dependencies import Services
 from gateway.metrics import SUBMITTED
@@ -53,7 +52,7 @@ async def submit(body: JobRequest, services: Services, *, key: str) -> Submissio
         return await _replayed(place, services)
     lane = job.lane_of(job.first_step)
     try:
-        await to_thread.run_sync(lambda: services.queue.enqueue(job.id, job.first_step, lane=lane))
+        await services.queue.enqueue(job.id, job.first_step, lane=lane)
     except QueueUnavailable:
         await services.jobs.refuse(job, key=key)
         raise

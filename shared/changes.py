@@ -19,7 +19,7 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A job and one of its steps as they were read, with the very bytes, which the commit compares."""
+    """A job and one of its steps as they were read, with the very bytes, which the commit compares; "" for none."""
 
     job: Job
     step: Step
@@ -53,7 +53,7 @@ def commit_argument(
 
 
 def _drained(job: Job, step: Step, now: float) -> list[str | float]:
-    """A finished step is how the lane's speed is known: since when it could have been worked on, and how long it took."""
+    """Tell how fast the lane is: since when the step could have been worked on, and how long it took."""
     since = (job.started_at if job.long else None) or job.created_at
     return [records.lane_key(job.lane_of(step.name)), since, now - step.started_at, now]
 

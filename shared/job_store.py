@@ -23,7 +23,7 @@ from shared.changes import (
     final_argument,
 )
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
-from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step
+from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step
 from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
 
 CHANGED, CONFLICT, BEING_DELETED = 1, 0, -1
@@ -57,7 +57,22 @@ class RedisJobStore:
             snapshot, request = self._read(job_id, step)
         return (snapshot.job, snapshot.step, records.load_request(request)) if snapshot and request else None
 
-    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+    def change(
+        self,
+        job_id: str,
+        step: str,
+        decide: Decision,
+        *,
+        audio: Audio | None = None,
+        known: tuple[Job, Step] | None = None,
+    ) -> Change | None:
+        if known:
+            job, found = known
+            raw_step = records.dump(found) if found.attempts else ""  # a step is written when it first starts
+            was = Snapshot(job, found, records.dump(job), raw_step)
+            change = decide(*known)
+            if change.outcome is Outcome.APPLIED and self._committed(was, change, audio=audio, segments=()):
+                return change
         return self._change(job_id, step, decide, audio=audio, segments=())
 
     def plan(self, job_id: str, decide: Decision, segments: Sequence[Segment]) -> Change | None:
@@ -111,12 +126,16 @@ class RedisJobStore:
                 change = decide(was.job, was.step)
                 if (change.job, change.step) == (was.job, was.step):
                     return change
-                argument = commit_argument(was, change, audio=audio, segments=segments, now=time.time())
-                reply = self._commit(args=[argument])
-                if reply == CHANGED:
+                if self._committed(was, change, audio=audio, segments=segments):
                     return change
-                if reply == BEING_DELETED:
-                    raise StorageUnavailable("the same audio is being deleted just now")
+
+    def _committed(self, was: Snapshot, change: Change, *, audio: Audio | None, segments: Sequence[Segment]) -> bool:
+        argument = commit_argument(was, change, audio=audio, segments=segments, now=time.time())
+        with _translated():
+            reply = self._commit(args=[argument])
+        if reply == BEING_DELETED:
+            raise StorageUnavailable("the same audio is being deleted just now")
+        return reply == CHANGED
 
     def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
         raw_job, request, raw_step = self._pipeline(

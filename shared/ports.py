@@ -63,10 +63,19 @@ class JobStore(Protocol):
 
     def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None: ...
 
-    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+    def change(
+        self,
+        job_id: str,
+        step: str,
+        decide: Decision,
+        *,
+        audio: Audio | None = None,
+        known: tuple[Job, Step] | None = None,
+    ) -> Change | None:
         """Apply `decide` to the job and step as they are, all or nothing; None if there is no such job.
 
-        `audio` is recorded with the change, so that a job never points to audio that is not known.
+        `audio` is recorded with the change, so that a job never points to audio that is not known. `known` is how the
+        caller last saw them: right, it saves a read; outdated, it does no harm.
         """
         ...
 
@@ -168,7 +177,7 @@ class ObjectStore(Protocol):
 
 
 class JobQueue(Protocol):
-    """The gateway's and the workers' way to enqueue a step of a job."""
+    """The workers' way to enqueue a step of a job."""
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
         """Return once the broker has confirmed the message.
@@ -178,4 +187,16 @@ class JobQueue(Protocol):
         """
         ...
 
-    def ping(self) -> None: ...
+
+class AsyncJobQueue(Protocol):
+    """The gateway's way to enqueue a step of a job."""
+
+    async def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        """Return once the broker has confirmed the message.
+
+        Raises:
+            QueueUnavailable: it did not; it may still deliver the message later.
+        """
+        ...
+
+    async def ping(self) -> None: ...

@@ -1,5 +1,6 @@
 """The lanes on RabbitMQ, and the Celery app that both sides send through. Celery over Redis works too, less safely."""
 
+import asyncio
 from typing import Any
 
 from celery import Celery
@@ -9,6 +10,7 @@ from kombu.exceptions import KombuError
 
 from shared.errors import QueueUnavailable
 from shared.jobs import JOIN, PLAN, Lane
+from shared.publisher import BatchPublisher
 
 EXCHANGE = Exchange("tts", type="topic", durable=True)  # topic: on a direct one a delayed retry holds the only slot
 DEAD_EXCHANGE = Exchange("tts.dlx", type="topic", durable=True)
@@ -65,18 +67,10 @@ class CeleryJobQueue:
     def __init__(self, app: Celery, **publish_options: Any) -> None:
         self._app = app
         self._options = publish_options
-        transport = app.connection_for_write()
-        self._failures = (
-            OperationalError,
-            KombuError,
-            OSError,
-            *transport.channel_errors,
-            *transport.connection_errors,
-        )
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
-        # What app.send_task does, less half of its time: no routing, no signals, no events.
-        message = self._app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
+        # What app.send_task does, in half of its time: no routing, no signals, no events.
+        message = _message(self._app, job_id, step)
         try:
             with self._app.producer_or_acquire() as producer:
                 producer.publish(
@@ -89,28 +83,50 @@ class CeleryJobQueue:
                     **message.properties,
                     **self._options,
                 )
-        except self._failures as error:
+        except _failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 
-    def ping(self) -> None:
+
+class GatewayQueue:
+    """The gateway's end: gives up within seconds, for a client is waiting, and a later delivery does no harm."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._app = make_app(broker_url)
+        self._batches: BatchPublisher | None = None
+        if broker_url.startswith("amqp"):
+            # All three, or a publish hangs for ever while the broker is short of memory.
+            timeouts = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
+            self._app.conf.broker_transport_options = timeouts
+            self._batches = BatchPublisher(self._app, exchange=EXCHANGE.name)
+        self._one_by_one = CeleryJobQueue(self._app, retry=False)
+
+    async def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        if self._batches:
+            message = _message(self._app, job_id, step)
+            await self._batches.publish(message, routing_key=queue_name(lane))
+        else:  # Redis has no confirms to wait for
+            await asyncio.to_thread(self._one_by_one.enqueue, job_id, step, lane=lane)
+
+    async def ping(self) -> None:
+        await asyncio.to_thread(self._ping)
+
+    def _ping(self) -> None:
         try:
             with self._app.pool.acquire(block=True, timeout=3) as connection:
                 connection.ensure_connection(max_retries=1, timeout=3)
                 with connection.channel() as channel:
                     channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
-        except self._failures as error:
+        except _failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 
 
-def gateway_queue(broker_url: str) -> CeleryJobQueue:
-    """Return a queue that gives up within seconds: a client is waiting, and a later delivery does no harm."""
-    app = make_app(broker_url)
-    if broker_url.startswith("amqp"):
-        # During a memory alarm a publish hangs for ever without all three.
-        timeouts = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
-        app.conf.broker_transport_options = {"confirm_publish": True, **timeouts}
-    app.conf.broker_pool_limit = 8
-    return CeleryJobQueue(app, retry=False)
+def _message(app: Celery, job_id: str, step: str) -> Any:
+    return app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
+
+
+def _failures(app: Celery) -> tuple[type[BaseException], ...]:
+    transport = app.connection_for_write()
+    return (OperationalError, KombuError, OSError, *transport.channel_errors, *transport.connection_errors)
 
 
 def worker_queue(app: Celery) -> CeleryJobQueue:

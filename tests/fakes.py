@@ -46,7 +46,15 @@ class InMemoryJobStore:
             return None
         return self.jobs[job_id], self.steps[job_id].get(step, Step(step)), self.requests[job_id]
 
-    def change(self, job_id: str, step: str, decide: Decision, *, audio: Audio | None = None) -> Change | None:
+    def change(
+        self,
+        job_id: str,
+        step: str,
+        decide: Decision,
+        *,
+        audio: Audio | None = None,
+        known: tuple[Job, Step] | None = None,  # noqa: ARG002 - reading costs nothing here
+    ) -> Change | None:
         found = self.load(job_id, step)
         if found is None:
             return None
@@ -221,6 +229,16 @@ class InMemoryQueue:
             raise QueueUnavailable("switched off by the test")
         self.messages.append((job_id, step, lane))
 
-    def ping(self) -> None:
-        if self.refuses:
+
+class InMemoryAsyncQueue:
+    """The gateway's end of the same list."""
+
+    def __init__(self, queue: InMemoryQueue) -> None:
+        self.queue = queue
+
+    async def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+        self.queue.enqueue(job_id, step, lane=lane)
+
+    async def ping(self) -> None:
+        if self.queue.refuses:
             raise QueueUnavailable("switched off by the test")

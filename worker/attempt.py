@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from shared import jobs as lifecycle
 from shared.errors import EngineFailed, JobError, TimedOut, Unspeakable
-from shared.jobs import MAX_ATTEMPTS, Change, Failure, Job, Outcome, Step
+from shared.jobs import MAX_ATTEMPTS, Change, Failure, Job, Outcome, SpeechRequest, Step
 from worker.engine import EngineError, UnspeakableText
 from worker.lease import Lease, StepLost
 from worker.metrics import BUSY, QUEUE_WAIT, RETRIES, STEPS, step_kind
@@ -41,31 +41,34 @@ class SegmentTimeLimit(Exception):
     """Raised in the work when a segment has taken too long."""
 
 
-Work = Callable[[Job, Lease], None]
+Work = Callable[[Job, SpeechRequest, Lease], None]
 
 
 def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work: Work) -> Ending:
     """Start the step if it is to be done, do it, and record success or failure on the job."""
-    token = uuid.uuid4().hex
-    change = _started(job_id, step, token, redelivered, runtime)
+    found = runtime.jobs.load(job_id, step)
+    if found is None:
+        return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
+    job, known_step, request = found
+    change = _started(job, known_step, redelivered, runtime)
     if change is None:
         return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
     if change.outcome is not Outcome.APPLIED:
         return _not_started(change, runtime)
     if change.step.attempts == 1:
         QUEUE_WAIT.labels(step_kind(step)).observe(max(change.step.started_at - change.job.created_at, 0))
-    lease = Lease(runtime.jobs, job_id, step, token=token, seconds=runtime.settings.lease_seconds)
+    lease = Lease(runtime.jobs, change.job, change.step, seconds=runtime.settings.lease_seconds)
     with lease, BUSY.track_inprogress():
-        ending = _work(change, lease, runtime, work)
+        ending = _work(change, lease, runtime, lambda: work(change.job, request, lease))
     STEPS.labels(step_kind(step), ending.outcome).inc()
     seconds = round(time.time() - change.step.started_at, 3)
     log.info("step ended", extra={"step": step, "outcome": ending.outcome, "seconds": seconds})
     return ending
 
 
-def _work(change: Change, lease: Lease, runtime: Runtime, work: Work) -> Ending:
+def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], None]) -> Ending:
     try:
-        work(change.job, lease)
+        work()
     except StepLost as lost:
         log.info("stopped: the step is no longer ours", extra={"outcome": lost.outcome})
         return Ending(Verdict.ACKNOWLEDGE, lost.outcome)
@@ -85,18 +88,20 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Work) -> Ending:
     return Ending(Verdict.ACKNOWLEDGE, "done")
 
 
-def _started(job_id: str, step: str, token: str, redelivered: bool, runtime: Runtime) -> Change | None:
-    def start(job: Job, found: Step) -> Change:
+def _started(job: Job, step: Step, redelivered: bool, runtime: Runtime) -> Change | None:
+    token = uuid.uuid4().hex
+
+    def start(now_job: Job, now_step: Step) -> Change:
         return lifecycle.start(
-            job,
-            found,
+            now_job,
+            now_step,
             token=token,
             now=time.time(),
             lease_seconds=runtime.settings.lease_seconds,
             redelivered=redelivered,
         )
 
-    return runtime.jobs.change(job_id, step, start)
+    return runtime.jobs.change(job.id, step.name, start, known=(job, step))
 
 
 def _not_started(change: Change, runtime: Runtime) -> Ending:

@@ -21,11 +21,12 @@ class StepLost(Exception):
 class Lease:
     """Renews while the context is open. `check` between utterances tells whether to go on."""
 
-    def __init__(self, jobs: JobStore, job_id: str, step: str, *, token: str, seconds: float) -> None:
-        self.token = token
+    def __init__(self, jobs: JobStore, job: Job, step: Step, *, seconds: float) -> None:
+        self.token = step.token
+        self.started = (job, step)  # as they were when the step was taken
         self._jobs = jobs
-        self._job_id = job_id
-        self._step = step
+        self._job_id = job.id
+        self._step = step.name
         self._seconds = seconds
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._renew_until_ended, daemon=True)

@@ -127,6 +127,7 @@ def _finish(job_id: str, step: str, audio: Audio, engine_seconds: float, lease: 
             job, found, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
         ),
         audio=audio,
+        known=lease.started,
     )
     if change is None or change.outcome is not Outcome.APPLIED:
         raise StepLost(change.outcome if change else Outcome.MISSING)

@@ -28,10 +28,8 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
         redelivered = bool((task.request.delivery_info or {}).get("redelivered"))
         here = runtime()
 
-        def work(job: Job, lease: Lease) -> None:
-            loaded = here.jobs.load(job_id, step)
-            if loaded is not None:
-                _within_limit(lambda: do(job, loaded[2], lease, here))
+        def work(job: Job, request: SpeechRequest, lease: Lease) -> None:
+            _within_limit(lambda: do(job, request, lease, here))
 
         try:
             ending = attempt(job_id, step, redelivered=redelivered, runtime=here, work=work)

@@ -29,7 +29,7 @@ async def readyz(services: ServicesDep) -> Response:
     checks: dict[str, str] = {}
     async with anyio.create_task_group() as group:
         group.start_soon(_check, checks, "redis", services.jobs.ping())
-        group.start_soon(_check, checks, "broker", to_thread.run_sync(services.queue.ping, abandon_on_cancel=True))
+        group.start_soon(_check, checks, "broker", services.queue.ping())
         group.start_soon(_check, checks, "s3", to_thread.run_sync(services.objects.ping, abandon_on_cancel=True))
         group.start_soon(_check, checks, "voices", services.known.catalogue())
     ready = all(state == "ok" for state in checks.values())

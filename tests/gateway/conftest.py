@@ -12,7 +12,7 @@ from gateway.main import application
 from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
-from tests.fakes import InMemoryAsyncJobStore, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
+from tests.fakes import InMemoryAsyncJobStore, InMemoryAsyncQueue, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 
 
 @dataclass
@@ -65,6 +65,6 @@ def world() -> Iterator[World]:
     jobs = InMemoryAsyncJobStore(records)
     settings = GatewaySettings(max_text_characters=1000, max_body_bytes=8192)
     app = application(settings)
-    app.state.services = Services(settings, jobs, queue, objects, Known(jobs))
+    app.state.services = Services(settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield World(client, records, jobs, queue, objects, settings)
