@@ -1,4 +1,4 @@
-"""The floor of a submission: a bare FastAPI endpoint that sends a confirmed Celery task, and a worker that does nothing."""
+"""The floor: a bare FastAPI endpoint that sends a confirmed Celery task, and a worker that does nothing."""
 
 import os
 import socket

@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -177,16 +177,16 @@ def _start_seconds(worker: Process) -> float:
 
 
 @contextlib.contextmanager
-def _fleet(folder: Path) -> Iterator[Fleet]:
+def _fleet(folder: Path) -> Generator[Fleet]:
     with Fleet(folder / "stack") as fleet:
         yield fleet
 
 
 @contextlib.contextmanager
-def _empty_task(fleet: Fleet) -> Iterator[Any]:
+def _empty_task(fleet: Fleet) -> Generator[Any]:
     """Yield a function that sends an empty task and returns the seconds until it ran."""
     os.environ["EMOTIVOICE_BROKER_URL"] = fleet.servers.environment()["EMOTIVOICE_BROKER_URL"]
-    from bench.bare import QUEUE, bare
+    from bench.bare import QUEUE, celery_app
 
     arguments = ["-m", "celery", "--quiet", "-A", "bench.bare:celery_app", "worker", "-P", "prefork", "-c", "1"]
     arguments += ["-Q", QUEUE.name, "--without-gossip", "--without-mingle", "-l", "WARNING"]
@@ -198,7 +198,7 @@ def _empty_task(fleet: Fleet) -> Iterator[Any]:
 
         def run() -> float:
             started = time.perf_counter()
-            bare.apply_async((f"{folder}/told",), mandatory=True)
+            celery_app.send_task("bare", (f"{folder}/told",), mandatory=True)  # pyright: ignore[reportUnknownMemberType]
             told.recv(16)
             return time.perf_counter() - started
 
@@ -220,7 +220,7 @@ def _child(fleet: Fleet, name: str, arguments: Sequence[str]) -> Command:
 
 
 @contextlib.contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def _environment(**variables: str) -> Generator[None]:
     before = dict(os.environ)
     os.environ.update(variables)
     try:

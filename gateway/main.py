@@ -1,6 +1,6 @@
 """The only wiring of the gateway: settings in, application out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
@@ -33,7 +33,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     """Return the gateway on the real stores."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         store = AsyncRedisJobStore(settings.redis_url.get_secret_value())
         app.state.services = Services(
             settings=settings,

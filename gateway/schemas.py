@@ -25,18 +25,20 @@ class JobRequest(BaseModel):
     )
 
     text: str = Field(description="What to say, in Chinese, English or both. A blank line is a paragraph.")
-    voice: str | None = Field(None, description="A voice id from /v1/voices; by default the first one there.")
+    voice: str | None = Field(default=None, description="A voice id from /v1/voices; by default the first one there.")
     emotion: str = Field(
         "neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
     )
-    emotion_strength: float = Field(1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
-    speed: float = Field(1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
-    format: str = Field("wav", description="wav, mp3, opus, flac, aac or m4a.")
+    emotion_strength: float = Field(default=1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
+    speed: float = Field(default=1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
+    format: str = Field(default="wav", description="wav, mp3, opus, flac, aac or m4a.")
     sample_rate: int | None = Field(
         None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
     )
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="The same seed gives the same audio.")
-    lane: Literal["interactive", "bulk"] = Field("interactive", description="bulk waits behind nobody's conversation.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="The same seed gives the same audio.")
+    lane: Literal["interactive", "bulk"] = Field(
+        default="interactive", description="bulk waits behind nobody's conversation."
+    )
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=32)
 
 

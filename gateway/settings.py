@@ -11,9 +11,9 @@ class GatewaySettings(SharedSettings):
     """Read once, in main."""
 
     gateway_host: str = "127.0.0.1"
-    gateway_port: int = Field(8080, ge=0, le=65535)
-    max_text_characters: int = Field(100_000, ge=1, description="about two hours of speech")
-    max_body_bytes: int = Field(1024 * 1024, ge=1024)
-    default_voice: str = Field("", description="empty: the first voice of the engine")
+    gateway_port: int = Field(default=8080, ge=0, le=65535)
+    max_text_characters: int = Field(default=100_000, ge=1, description="about two hours of speech")
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    default_voice: str = Field(default="", description="empty: the first voice of the engine")
     audio_delivery: Literal["stream", "redirect"] = "stream"
-    link_seconds: int = Field(3600, ge=1, le=7 * 86400, description="how long a presigned link works")
+    link_seconds: int = Field(default=3600, ge=1, le=7 * 86400, description="how long a presigned link works")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     try:
         yield
     except UNREACHABLE as error:
@@ -42,7 +42,7 @@ class RedisJobStore:
     """The worker's side. It waits out a restart of Redis for about a minute: the work in hand is worth more."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = redis.Redis.from_url(
+        self._redis: Any = cast(Any, redis.Redis).from_url(  # the library leaves its options untyped
             url,
             decode_responses=True,
             socket_timeout=5,
@@ -159,7 +159,7 @@ class AsyncRedisJobStore:
     """The gateway's side. It gives up soon: a client is waiting, and is told to come again."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = redis.asyncio.Redis.from_url(
+        self._redis: Any = cast(Any, redis.asyncio.Redis).from_url(  # the library leaves its options untyped
             url,
             decode_responses=True,
             socket_timeout=3,
@@ -247,7 +247,7 @@ class AsyncRedisJobStore:
         await self._redis.aclose()
 
     @asynccontextmanager
-    async def watch(self, job_id: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+    async def watch(self, job_id: str) -> AsyncGenerator[Callable[[float], Awaitable[None]]]:
         """Within the context, awaiting the function returns when the job changes or after that many seconds."""
         if self._listener is None or self._listener.done():
             self._listener = asyncio.create_task(self._listen())

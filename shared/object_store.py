@@ -1,6 +1,6 @@
 """Audio in any S3, through the MinIO client."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import BinaryIO
@@ -88,7 +88,7 @@ def _client(settings: SharedSettings, endpoint: str) -> Minio:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated(key: str) -> Generator[None]:
     try:
         yield
     except S3Error as error:

@@ -9,6 +9,7 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -150,8 +151,8 @@ class BatchPublisher:
         connection.connect()
         channel: Any = connection.channel()
         channel.confirm_select()
-        channel.events["basic_ack"].add(lambda tag, multiple: self._confirm(tag, multiple, ""))
-        channel.events["basic_nack"].add(lambda tag, multiple: self._confirm(tag, multiple, "refused"))
+        channel.events["basic_ack"].add(partial(self._confirm, ""))
+        channel.events["basic_nack"].add(partial(self._confirm, "refused"))
         channel.events["basic_return"].add(self._returned)
         self._connection, self._channel = connection, channel
         return channel
@@ -163,7 +164,7 @@ class BatchPublisher:
         self._published = 0
         self._unconfirmed = {}
 
-    def _confirm(self, tag: int, multiple: bool, reason: str) -> None:
+    def _confirm(self, reason: str, tag: int, multiple: bool) -> None:
         tags = [known for known in self._unconfirmed if known <= tag] if multiple else [tag]
         for known in tags:
             task_id = self._unconfirmed.pop(known).task_id

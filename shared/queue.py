@@ -112,10 +112,10 @@ class GatewayQueue:
 
     def _ping(self) -> None:
         try:
-            with self._app.pool.acquire(block=True, timeout=3) as connection:
+            connection: Any
+            with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=3)
-                with connection.channel() as channel:
-                    channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
+                connection.default_channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
         except _failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 

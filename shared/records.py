@@ -68,7 +68,8 @@ def load_step(name: str, raw: str | bytes | None) -> Step:
     if not raw:
         return Step(name)
     fields: dict[str, Any] = json.loads(raw)
-    return Step(**fields | {"state": StepState(fields["state"])})
+    fields["state"] = StepState(fields["state"])
+    return Step(**fields)
 
 
 def load_request(raw: str | bytes) -> SpeechRequest:
@@ -87,4 +88,5 @@ def load_audio(raw: str | bytes) -> Audio:
 
 def load_catalogue(raw: str | bytes) -> Catalogue:
     fields: dict[str, Any] = json.loads(raw)
-    return Catalogue(**fields | {"voices": tuple(fields["voices"]), "emotions": tuple(fields["emotions"])})
+    fields |= {"voices": tuple(fields["voices"]), "emotions": tuple(fields["emotions"])}
+    return Catalogue(**fields)

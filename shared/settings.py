@@ -11,11 +11,15 @@ class SharedSettings(BaseSettings):
 
     broker_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672//")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    s3_endpoint: str = Field("http://127.0.0.1:9000", description="as gateway and workers reach it")
-    s3_public_endpoint: str = Field("", description="as clients reach it, for presigned links; empty: s3_endpoint")
+    s3_endpoint: str = Field(default="http://127.0.0.1:9000", description="as gateway and workers reach it")
+    s3_public_endpoint: str = Field(
+        default="", description="as clients reach it, for presigned links; empty: s3_endpoint"
+    )
     s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
     s3_bucket: str = "emotivoice"
     s3_region: str = "us-east-1"
     log_level: str = "INFO"
-    retention_seconds: int = Field(7 * 86400, ge=60, description="how long a finished job and its audio are kept")
+    retention_seconds: int = Field(
+        default=7 * 86400, ge=60, description="how long a finished job and its audio are kept"
+    )

@@ -1,7 +1,7 @@
 """In-memory ports, with knobs for what goes wrong."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import BinaryIO
 
@@ -53,7 +53,7 @@ class InMemoryJobStore:
         decide: Decision,
         *,
         audio: Audio | None = None,
-        known: tuple[Job, Step] | None = None,  # noqa: ARG002 - reading costs nothing here
+        known: tuple[Job, Step] | None = None,
     ) -> Change | None:
         found = self.load(job_id, step)
         if found is None:
@@ -168,7 +168,7 @@ class InMemoryAsyncJobStore:
         pass
 
     @asynccontextmanager
-    async def watch(self, job_id: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+    async def watch(self, job_id: str) -> AsyncGenerator[Callable[[float], Awaitable[None]]]:
         async def wait(seconds: float) -> None:
             await anyio.sleep(min(seconds, 0.01))
 

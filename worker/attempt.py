@@ -72,20 +72,25 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
     except StepLost as lost:
         log.info("stopped: the step is no longer ours", extra={"outcome": lost.outcome})
         return Ending(Verdict.ACKNOWLEDGE, lost.outcome)
-    except JobError as error:
-        return _ended_badly(error, change, lease, runtime)
-    except UnspeakableText as error:
-        return _ended_badly(Unspeakable(str(error)), change, lease, runtime)
-    except EngineError as error:
-        log.exception("the engine failed")
-        return _ended_badly(EngineFailed(str(error)), change, lease, runtime)
-    except SegmentTimeLimit:
-        return _ended_badly(TimedOut(limit_seconds=runtime.settings.segment_limit_seconds), change, lease, runtime)
+    except (JobError, EngineError, SegmentTimeLimit) as error:
+        return _ended_badly(_as_job_error(error, runtime), change, lease, runtime)
     except Exception:  # a process edge: the job must end, and the message is kept for a person to look at
         log.exception("unexpected failure")
         _fail(Failure("internal_error", "the worker failed; its log has the reason"), change, lease, runtime)
         return Ending(Verdict.DEAD_LETTER, "internal_error")
     return Ending(Verdict.ACKNOWLEDGE, "done")
+
+
+def _as_job_error(error: JobError | EngineError | SegmentTimeLimit, runtime: Runtime) -> JobError:
+    """Return what the client may see of it."""
+    if isinstance(error, JobError):
+        return error
+    if isinstance(error, SegmentTimeLimit):
+        return TimedOut(limit_seconds=runtime.settings.segment_limit_seconds)
+    if isinstance(error, UnspeakableText):
+        return Unspeakable(str(error))
+    log.error("the engine failed", exc_info=error)
+    return EngineFailed(str(error))
 
 
 def _started(job: Job, step: Step, redelivered: bool, runtime: Runtime) -> Change | None:

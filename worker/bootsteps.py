@@ -15,7 +15,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer
-from prometheus_client.multiprocess import mark_process_dead
+from prometheus_client import multiprocess
 
 from worker.health import Health, serve
 from worker.metrics import READY_SECONDS
@@ -92,7 +92,7 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
                 log.info("consuming", extra={"ready_seconds": round(time.time() - started_at, 3)})
             health.consuming(True)
 
-        def stop(self, parent: Any) -> None:
+        def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             for timer in self._timers:
                 timer.cancel()
             health.consuming(False)
@@ -105,7 +105,7 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
             health.tick()
             children = {child.pid for child in _children(parent.controller)}
             for gone in self._seen - children:
-                mark_process_dead(gone)
+                multiprocess.mark_process_dead(gone)  # pyright: ignore[reportUnknownMemberType] - untyped
             self._seen = children
             warm = all(ready.has(pid) for pid in children)
             if health.draining or warm == self._consuming:
@@ -140,7 +140,7 @@ def health_server(health: Health, *, host: str, port: int) -> type[bootsteps.Ste
     class HealthServer(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)
 
-        def start(self, parent: Any) -> None:
+        def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             serve(health, host=host, port=port)
 
     return HealthServer

@@ -4,16 +4,16 @@ import hashlib
 import io
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from shared import jobs as lifecycle
 from shared.audio_address import audio_address, audio_key
 from shared.audio_formats import FORMATS
+from shared.errors import AudioMissing
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
-from shared.ports import Segment
-from worker.encoding import Encoder, decode
+from worker.encoding import Encoder, NotAudio, decode
 from worker.engine.waveform import Waveform, silence
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
@@ -34,12 +34,15 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
 
     Raises:
         StepLost: the job was cancelled or has ended, or another worker has the step.
-        JobError: a segment is gone, or the object store is away.
+        JobError: a segment is gone or damaged, or the object store is away.
     """
     spoken = runtime.jobs.segment_audio(job.id)
+    pauses = [segment.pause_seconds for segment in runtime.jobs.segments(job.id)[:-1]] + [0.0]
     address = audio_address(request, engine_revision="+".join(one.address for one in spoken))
     with tempfile.TemporaryFile() as file:
-        joined = _write(file, spoken, runtime.jobs.segments(job.id), request, lease, runtime)
+        rate = spoken[0].sample_rate
+        with Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder:
+            joined = _write(encoder, zip(spoken, _waveforms(spoken, lease, runtime), pauses, strict=True))
         audio = _stored(file, joined, address, request, runtime)
     change = runtime.jobs.change(
         job.id,
@@ -51,34 +54,27 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
         raise StepLost(change.outcome if change else Outcome.MISSING)
 
 
-def _write(  # noqa: PLR0913 - file and sources, each by name
-    file: BinaryIO,
-    spoken: list[Audio],
-    segments: list[Segment],
-    request: SpeechRequest,
-    lease: Lease,
-    runtime: Runtime,
-) -> Joined:
+def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> Joined:
+    """Encode each segment and the pause after it; its words move to where it begins."""
     words: list[tuple[str, float, float]] = []
-    rate = spoken[0].sample_rate
-    samples = 0
-    with Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder:
-        for audio, waveform in _waveforms(spoken, lease, runtime):
-            offset = samples / rate
-            words += [(word, start + offset, end + offset) for word, start, end in audio.words]
-            last = audio is spoken[-1]
-            pause = silence(0.0 if last else segments[spoken.index(audio)].pause_seconds, sample_rate=rate)
-            for part in (waveform, pause):
-                encoder.write(part.samples)
-                samples += len(part.samples)
-    return Joined(samples / rate, tuple(words))
+    begins = 0.0
+    for audio, waveform, pause_seconds in parts:
+        words += [(word, begins + start, begins + end) for word, start, end in audio.words]
+        pause = silence(pause_seconds, sample_rate=waveform.sample_rate)
+        encoder.write(waveform.samples)
+        encoder.write(pause.samples)
+        begins += waveform.seconds + pause.seconds
+    return Joined(begins, tuple(words))
 
 
-def _waveforms(spoken: list[Audio], lease: Lease, runtime: Runtime) -> Iterator[tuple[Audio, Waveform]]:
+def _waveforms(spoken: Sequence[Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
     """Yield one segment at a time: a long job is never held whole."""
     for audio in spoken:
         lease.check()
-        yield audio, decode(io.BytesIO(b"".join(runtime.objects.read(audio.key))))
+        try:
+            yield decode(io.BytesIO(b"".join(runtime.objects.read(audio.key))))
+        except NotAudio as error:
+            raise AudioMissing(audio.key) from error
 
 
 def _stored(file: BinaryIO, joined: Joined, address: str, request: SpeechRequest, runtime: Runtime) -> Audio:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared import jobs as lifecycle
 from shared.audio_address import audio_address, audio_key
@@ -52,7 +53,19 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
         spoken = speak_text(request, engine, lease)
         engine_seconds = spoken.engine_seconds
         audio = _stored(request, spoken, address, runtime)
-    _finish(job.id, step, audio, engine_seconds, lease, runtime)
+    change = runtime.jobs.change(
+        job.id,
+        step,
+        partial(
+            lifecycle.finish_segment, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
+        ),
+        audio=audio,
+        known=lease.started,
+    )
+    if change is None or change.outcome is not Outcome.APPLIED:
+        raise StepLost(change.outcome if change else Outcome.MISSING)
+    if change.job.segments_done == change.job.segments_total:
+        enqueue_next(change.job, runtime)
 
 
 def known_audio(address: str, runtime: Runtime) -> Audio | None:
@@ -117,19 +130,3 @@ def _stored(request: SpeechRequest, spoken: Spoken, address: str, runtime: Runti
         sha256=hashlib.sha256(data).hexdigest(),
         words=spoken.words,
     )
-
-
-def _finish(job_id: str, step: str, audio: Audio, engine_seconds: float, lease: Lease, runtime: Runtime) -> None:
-    change = runtime.jobs.change(
-        job_id,
-        step,
-        lambda job, found: lifecycle.finish_segment(
-            job, found, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
-        ),
-        audio=audio,
-        known=lease.started,
-    )
-    if change is None or change.outcome is not Outcome.APPLIED:
-        raise StepLost(change.outcome if change else Outcome.MISSING)
-    if change.job.segments_done == change.job.segments_total:
-        enqueue_next(change.job, runtime)

@@ -25,7 +25,8 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
     def perform(task: Any, job_id: str, step: str, do: Step) -> None:
         logged_job_id.set(job_id)
-        redelivered = bool((task.request.delivery_info or {}).get("redelivered"))
+        delivery: dict[str, Any] = task.request.delivery_info or {}
+        redelivered = bool(delivery.get("redelivered"))
         here = runtime()
 
         def work(job: Job, request: SpeechRequest, lease: Lease) -> None:

@@ -39,7 +39,7 @@ def test_a_long_text_goes_to_the_planner(world: World) -> None:
     assert world.records.jobs[job_id].lane is Lane.BULK
 
 
-BAD = [
+BAD: list[tuple[dict[str, object], str]] = [
     ({"text": ""}, "empty_text"),
     ({"text": " \n\t "}, "empty_text"),
     ({"text": "x" * 1001}, "text_too_long"),
