@@ -105,7 +105,6 @@ class JobStatus(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    expires_at: datetime | None = Field(description="When record and audio are removed.")
     request: SpokenAs
     metadata: dict[str, str]
     result: Result | None

@@ -20,6 +20,3 @@ class SharedSettings(BaseSettings):
     s3_bucket: str = "emotivoice"
     s3_region: str = "us-east-1"
     log_level: str = "INFO"
-    retention_seconds: int = Field(
-        default=7 * 86400, ge=60, description="how long a finished job and its audio are kept"
-    )

@@ -4,6 +4,7 @@
 speech, or is refused by name.
 """
 
+import re
 import unicodedata
 
 from worker.engine.errors import UnspeakableText
@@ -13,14 +14,32 @@ PAUSES = ",，、;；:：…⋯—–―()（）[]【】〔〕{}｛｝|\n\r"
 # Shown, not spoken. Quotes, brackets of titles, hyphens, and typographic ornaments.
 SILENT = "\"'“”‘’„‚«»‹›`´「」『』《》〈〉＂＇-‐‑‒_~～〜^*\\/／·・•‧∙●○■□◆◇▲△▼▽►▶◀★☆※†‡¶♪♫♬✓✔✗✘→←↑↓⇒⇐↔➜"
 # Emoji that colour a message and carry no word. Every other emoji is refused: it may carry one.
-EMOJI = "❤♥💕💖💗💙💚💛💜🧡🖤😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗🤩🤔😐😑😶🙄😏😣😥😮🤐😯😪😫😴😌😛😜😝😒😓😔😕🙃😲☹🙁😖😞😟😤😢😭😦😧😨😩😬😰😱😳😵😡😠😷😇🥳🥺👍👎👏🙏👋💪👌✌🎉🎊✨🔥🌟⭐🌹🌸💯"
+EMOJI = (
+    "❤♥💕💖💗💙💚💛💜🧡🖤😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗🤩"
+    "🤔😐😑😶🙄😏😣😥😮🤐😯😪😫😴😌😛😜😝😒😓😔😕🙃😲☹🙁😖😞😟😤😢😭"
+    "😦😧😨😩😬😰😱😳😵😡😠😷😇🥳🥺👍👎👏🙏👋💪👌✌🎉🎊✨🔥🌟⭐🌹🌸💯"
+)
 IGNORED = "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f\u200e\u200f"  # zero width: they have no look and no sound
 SPOKEN_SYMBOLS = "%‰&+=@#$€£¥￥₩×÷±°℃℉√∞≈≠≤≥<>©®™§№²³½⅓⅔¼¾"
 
 MARKS = frozenset(SENTENCE_ENDS + PAUSES + SILENT + EMOJI + IGNORED)
 _SYMBOLS = frozenset(SPOKEN_SYMBOLS)
 _FULLWIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0) not in ",.!?;:()[]{}~/\"'"}
-_SAME = str.maketrans({**_FULLWIDTH, 0x3000: " ", 0xA0: " ", 0x202F: " ", 0x2009: " ", 0xFFE5: "¥", 0x2212: "-"})
+_SAME = str.maketrans(
+    {
+        **_FULLWIDTH,
+        0x3000: " ",
+        0xA0: " ",
+        0x202F: " ",
+        0x2009: " ",
+        0xFFE5: "¥",
+        0x2212: "-",
+        0xFB01: "fi",
+        0xFB02: "fl",
+    }
+)
+LATIN_LETTER = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]")
+LATIN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+)*")
 _GREEK = range(0x391, 0x3CA)
 
 
@@ -29,7 +48,7 @@ def is_han(character: str) -> bool:
 
 
 def is_latin(character: str) -> bool:
-    return character.isalpha() and unicodedata.name(character, "").startswith("LATIN ")
+    return LATIN_LETTER.fullmatch(character) is not None
 
 
 def is_greek(character: str) -> bool:
@@ -64,7 +83,7 @@ def _readable(character: str) -> bool:
     return (
         is_mark(character)
         or is_han(character)
-        or is_latin(character)
+        or (is_latin(character) and plain_latin(character) != "")
         or is_greek(character)
         or character in "0123456789"
         or character in _SYMBOLS
@@ -84,6 +103,24 @@ def plain_latin(word: str) -> str:
 
 
 _EXPANSIONS = {
-    **{"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"},
-    **{"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "ə": "a", "Ə": "A", "ŋ": "ng"},
+    "ß": "ss",
+    "ẞ": "SS",
+    "æ": "ae",
+    "Æ": "AE",
+    "œ": "oe",
+    "Œ": "OE",
+    "ø": "o",
+    "Ø": "O",
+    "ł": "l",
+    "Ł": "L",
+    "đ": "d",
+    "Đ": "D",
+    "ð": "d",
+    "Ð": "D",
+    "þ": "th",
+    "Þ": "Th",
+    "ı": "i",
+    "ə": "a",
+    "Ə": "A",
+    "ŋ": "ng",
 }

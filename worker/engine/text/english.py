@@ -1,40 +1,44 @@
 """Numbers and what stands with them, in American English words. Each function returns words of ASCII letters."""
 
-from worker.engine.text.quantities import Money, Moment, decimal_parts
+from worker.engine.text.quantities import Moment, Money, decimal_parts
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_BELOW_TWENTY = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen"""
+_ONES = _BELOW_TWENTY.split()
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _GROUPS = ("", " thousand", " million", " billion", " trillion")
 _ORDINALS = {
-    **{"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"},
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
     "twelve": "twelfth",
 }
-MONTHS = ("January February March April May June July August September October November December").split()
+_MONTH_NAMES = "January February March April May June July August September October November December"
+MONTHS = _MONTH_NAMES.split()
 
+# Tables read better in rows.
+# fmt: off
 UNITS = {  # singular; the plural takes an s at the end of the first word, or is listed below
-    **{"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer"},
-    **{"μm": "micrometer", "µm": "micrometer", "mi": "mile", "ft": "foot", "px": "pixel", "ha": "hectare"},
-    **{"kg": "kilogram", "g": "gram", "mg": "milligram", "t": "ton", "lb": "pound", "oz": "ounce"},
-    **{"l": "liter", "L": "liter", "ml": "milliliter", "mL": "milliliter"},
-    **{"km/h": "kilometer per hour", "m/s": "meter per second", "mph": "mile per hour"},
-    **{"kbps": "kilobit per second", "Mbps": "megabit per second"},
-    **{"°C": "degree Celsius", "℃": "degree Celsius", "°F": "degree Fahrenheit", "℉": "degree Fahrenheit"},
-    **{"°": "degree", "B": "byte", "KB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte"},
-    **{"Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "dB": "decibel"},
-    **{"W": "watt", "kW": "kilowatt", "MW": "megawatt", "kWh": "kilowatt hour", "V": "volt"},
-    **{"mAh": "milliamp hour", "s": "second", "ms": "millisecond", "min": "minute", "h": "hour"},
-    **{"m²": "square meter", "m2": "square meter", "㎡": "square meter", "m³": "cubic meter"},
-    **{"km²": "square kilometer", "km2": "square kilometer"},
+    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "μm": "micrometer",
+    "µm": "micrometer", "mi": "mile", "ft": "foot", "px": "pixel", "ha": "hectare", "kg": "kilogram", "g": "gram",
+    "mg": "milligram", "t": "ton", "lb": "pound", "oz": "ounce", "l": "liter", "L": "liter", "ml": "milliliter",
+    "mL": "milliliter", "km/h": "kilometer per hour", "m/s": "meter per second", "mph": "mile per hour",
+    "kbps": "kilobit per second", "Mbps": "megabit per second", "°C": "degree Celsius", "℃": "degree Celsius",
+    "°F": "degree Fahrenheit", "℉": "degree Fahrenheit", "°": "degree", "B": "byte", "KB": "kilobyte",
+    "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz",
+    "GHz": "gigahertz", "dB": "decibel", "W": "watt", "kW": "kilowatt", "MW": "megawatt", "kWh": "kilowatt hour",
+    "V": "volt", "mAh": "milliamp hour", "s": "second", "ms": "millisecond", "min": "minute", "h": "hour",
+    "m²": "square meter", "m2": "square meter", "㎡": "square meter", "m³": "cubic meter", "km²": "square kilometer",
+    "km2": "square kilometer",
 }
 CURRENCIES = {  # one, many, hundredth
     **dict.fromkeys(("$", "USD"), ("dollar", "dollars", "cent")),
     "US$": ("U S dollar", "U S dollars", "cent"),
     **dict.fromkeys(("HK$", "HKD"), ("Hong Kong dollar", "Hong Kong dollars", "cent")),
-    "C$": ("Canadian dollar", "Canadian dollars", "cent"),
-    "A$": ("Australian dollar", "Australian dollars", "cent"),
+    "C$": ("Canadian dollar", "Canadian dollars", "cent"), "A$": ("Australian dollar", "Australian dollars", "cent"),
     "NT$": ("Taiwan dollar", "Taiwan dollars", "cent"),
     **dict.fromkeys(("€", "EUR"), ("euro", "euros", "cent")),
     **dict.fromkeys(("£", "GBP"), ("pound", "pounds", "penny")),
@@ -45,19 +49,21 @@ CURRENCIES = {  # one, many, hundredth
 }
 SCALES = {"k": "thousand", "K": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion"} | {
     **{word: word for word in ("thousand", "million", "billion", "trillion")},
-    **{"万": "ten thousand", "亿": "hundred million", "千": "thousand", "百万": "million", "千万": "ten million"},
-    **{"万亿": "trillion"},
+    "万": "ten thousand", "亿": "hundred million", "千": "thousand", "百万": "million", "千万": "ten million",
+    "万亿": "trillion",
 }
 SYMBOLS = {
-    **{"%": "percent", "‰": "per mille", "&": "and", "+": "plus", "=": "equals", "@": "at", "#": "hash"},
-    **{"$": "dollar", "€": "euro", "£": "pound", "¥": "yuan", "₩": "won", "×": "times", "÷": "divided by"},
-    **{"±": "plus or minus", "°": "degrees", "℃": "degrees Celsius", "℉": "degrees Fahrenheit", "√": "root"},
-    **{"∞": "infinity", "≈": "approximately", "≠": "not equal to", "≤": "at most", "≥": "at least"},
-    **{"<": "less than", ">": "greater than", "©": "copyright", "®": "registered", "™": "trademark"},
-    **{"§": "section", "№": "number", "²": "squared", "³": "cubed", "½": "one half", "⅓": "one third"},
-    **{"⅔": "two thirds", "¼": "one quarter", "¾": "three quarters", "*": "times", "/": "over", "-": "minus"},
+    "%": "percent", "‰": "per mille", "&": "and", "+": "plus", "=": "equals", "@": "at",
+    "#": "hash",
+    "$": "dollar", "€": "euro", "£": "pound", "¥": "yuan", "₩": "won", "×": "times", "÷": "divided by",
+    "±": "plus or minus", "°": "degrees", "℃": "degrees Celsius", "℉": "degrees Fahrenheit", "√": "root",
+    "∞": "infinity", "≈": "approximately", "≠": "not equal to", "≤": "at most", "≥": "at least", "<": "less than",
+    ">": "greater than", "©": "copyright", "®": "registered", "™": "trademark", "§": "section", "№": "number",
+    "²": "squared", "³": "cubed", "½": "one half", "⅓": "one third", "⅔": "two thirds", "¼": "one quarter",
+    "¾": "three quarters", "*": "times", "/": "over", "-": "minus",
 }
-TO, RATIO, NUMBER_SIGN, ABOUT = "to", "to", "number", "about"
+# fmt: on
+LINKS = {"to": "to", "ratio": "to", "about": "about", "dot": "dot", "and": "and"}
 
 
 def cardinal(number: str) -> str:
@@ -98,17 +104,14 @@ def counted(number: str) -> str:
 
 def ordinal(number: str) -> str:
     *head, last = cardinal(number).split()
-    if last not in _ORDINALS:
-        last = last[:-1] + "ieth" if last.endswith("y") else last + "th"
-    else:
-        last = _ORDINALS[last]
-    return " ".join([*head, last])
+    regular = last[:-1] + "ieth" if last.endswith("y") else last + "th"
+    return " ".join([*head, _ORDINALS.get(last, regular)])
 
 
 def year(number: str) -> str:
     """1984 -> nineteen eighty four, 1905 -> nineteen oh five, 2008 -> two thousand eight."""
     high, low = int(number[:-2]), int(number[-2:])
-    if len(number) != 4 or high % 10 == 0 and low < 10:
+    if len(number) != 4 or (high % 10 == 0 and low < 10):
         return cardinal(number)
     if low == 0:
         return f"{cardinal(str(high))} hundred"
@@ -195,3 +198,7 @@ def negative(words: str) -> str:
 
 def power(base: str, exponent: str) -> str:
     return f"{cardinal(base)} to the power of {cardinal(exponent)}"
+
+
+def numbered(number: str) -> str:
+    return f"number {cardinal(number)}"

@@ -1,0 +1,143 @@
+"""Written text to the words that are said: numbers, dates, money, units, abbreviations, in Chinese and English.
+
+The rules are our own. A general normalizer for both languages (wetext 0.1.8) was measured first: 0.6 s to import, 11 ms
+a sentence, and it reads ￥1,234.56 as "one yuan, two hundred…", GPT-4 as "GPT minus four" and v2.0.1 as "v two.zero
+point one"; it also gives no map from what was written to what is said, which the word timings need.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from worker.engine.errors import UnspeakableText
+from worker.engine.text import number_rules, words
+from worker.engine.text.characters import (
+    LATIN_WORD,
+    PAUSES,
+    SENTENCE_ENDS,
+    is_greek,
+    is_han,
+    is_latin,
+    is_mark,
+    require_readable,
+    tidy,
+)
+from worker.engine.text.language import Language, language_around, main_language
+from worker.engine.text.rules import READERS
+
+
+@dataclass(frozen=True)
+class Token:
+    """A stretch of text and how it is said: Han characters in zh, space-separated ASCII words in en.
+
+    A mark says nothing; its `pause` is "," or one of ".?!" where the voice rests, "" where it does not.
+    """
+
+    written: str
+    spoken: str
+    language: Language
+    pause: str = ""
+
+
+def normalize(text: str, default: Language = "en") -> list[Token]:
+    """Read a sentence: its tokens in order, blanks left out.
+
+    Args:
+        default: the language of text that has no letters, such as "123".
+    Raises:
+        UnspeakableText: a character can't be read, or nothing in the text sounds.
+    """
+    text = tidy(text)
+    require_readable(text)
+    main = main_language(text, default)
+    claims = _claims(text, main)
+    tokens: list[Token] = []
+    position = 0
+    for start in sorted(claims):
+        tokens += _plain(text, position, start, main)
+        token, position = claims[start]
+        tokens.append(token)
+    tokens += _plain(text, position, len(text), main)
+    if not any(token.spoken for token in tokens):
+        raise UnspeakableText("nothing can be spoken: the text holds only marks")
+    return tokens
+
+
+def spoken_text(text: str, default: Language = "en") -> str:
+    """The words of the text as one line: for logs and tests."""
+    runs = groupby(normalize(text, default), key=lambda token: token.language if token.spoken else token.pause)
+    parts = [("" if key == "zh" else " ").join(t.spoken or t.pause for t in run) for key, run in runs]
+    return " ".join(filter(None, parts)).strip()
+
+
+def _claims(text: str, main: Language) -> dict[int, tuple[Token, int]]:
+    """What the rules read: start -> (token, end)."""
+    claims: dict[int, tuple[Token, int]] = {}
+    taken = bytearray(len(text))
+    for rule in (*words.RULES, *number_rules.RULES):
+        for match in rule.pattern.finditer(text):
+            start, end = _claimed(match)
+            if any(taken[start:end]):
+                continue
+            language = rule.language or language_around(text, start, end, main)
+            spoken = rule.read(match, READERS[language])
+            claims[start] = Token(text[start:end].strip(), spoken, language), end
+            taken[start:end] = b"\x01" * (end - start)
+    return claims
+
+
+def _claimed(match: re.Match[str]) -> tuple[int, int]:
+    return match.span("n") if match.groupdict().get("n") else match.span()
+
+
+def _plain(text: str, start: int, end: int, main: Language) -> Iterator[Token]:
+    """Letters, marks and single symbols between the claims."""
+    position = start
+    while position < end:
+        character = text[position]
+        stop = position + 1
+        if is_han(character):
+            yield Token(character, character, "zh")
+        elif is_latin(character):
+            match = LATIN_WORD.match(text, position, end)
+            stop = match.end() if match else stop
+            word = text[position:stop]
+            yield Token(word, words.say_word(word, shouting=words.is_shouting(text)), "en")
+        elif character.isdigit():  # a form no rule foresaw
+            yield Token(character, READERS[main].digits(character), main)
+        elif is_mark(character):
+            yield from _mark(text, position, main)
+        else:
+            yield _symbol(text, position, main)
+        position = stop
+
+
+def _mark(text: str, position: int, main: Language) -> Iterator[Token]:
+    character = text[position]
+    if character in SENTENCE_ENDS:
+        yield Token(character, "", main, {"。": ".", "！": "!", "？": "?"}.get(character, character))
+    elif character in PAUSES or _is_dash(text, position):
+        yield Token(character, "", main, ",")
+    elif not character.isspace():
+        yield Token(character, "", main)
+
+
+def _is_dash(text: str, position: int) -> bool:
+    """A hyphen or tilde that stands between blanks rests like a comma."""
+    return (
+        text[position] in "-~～/"
+        and text[position - 1 : position].isspace()
+        and text[position + 1 : position + 2].isspace()
+    )
+
+
+def _symbol(text: str, position: int, main: Language) -> Token:
+    character = text[position]
+    language = language_around(text, position, position + 1, main)
+    if not is_greek(character):
+        return Token(character, READERS[language].SYMBOLS[character], language)
+    neighbours = text[max(0, position - 1) : position] + text[position + 1 : position + 2]
+    if any(map(is_greek, neighbours)):
+        raise UnspeakableText(f"no voice here reads Greek words; {character!r} stands beside another Greek letter")
+    return Token(character, words.GREEK[character.lower()], "en")

@@ -1,0 +1,189 @@
+"""Text to pieces of about a sentence, each with the pause after it. No character that is not blank is ever lost.
+
+A piece ends at a sentence end, at a blank line, and, where a sentence is longer than one model call should be, at its
+best comma; as a last resort between words, never inside a word or a number.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil
+
+from worker.engine.text.characters import is_han, is_mark
+from worker.engine.text.words import ABBREVIATED
+
+MAX_WEIGHT = 120  # a Han character weighs 3, any other 1: 40 Chinese characters or 20 English words, about 8 s
+
+
+class Pause(StrEnum):
+    """Why a piece ends."""
+
+    PHRASE = "phrase"
+    SENTENCE = "sentence"
+    PARAGRAPH = "paragraph"
+
+
+PAUSE_SECONDS = {Pause.PHRASE: 0.2, Pause.SENTENCE: 0.45, Pause.PARAGRAPH: 0.9}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one model call speaks, and the pause after it."""
+
+    text: str
+    pause: Pause
+
+    @property
+    def pause_seconds(self) -> float:
+        return PAUSE_SECONDS[self.pause]
+
+
+_CLOSING = "”’」』》〉）)]】〕"
+_EITHER = "\"'"  # opens or closes
+_PARAGRAPH = re.compile(
+    r"\s*\n\s*\n\s*|[^\S\n]*\n[^\S\n]*(?![^\S\n]*[a-z])"
+)  # a lower-case line goes on with the one before
+_END = re.compile(r"[。！？!?…]+|\.+")
+_PHRASE_END = re.compile(r"[,，、;；:：—–](?!\s*\d)|(?<!\d)[,，、;；:：—–]")
+_WORD_GAP = re.compile(r"(?<!\d)\s+(?!\d)|(?<=[\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3400-\u9fff])")
+_GAP = re.compile(r"\s+")
+_HAN_RUN = re.compile(r"[\u3400-\u9fff]{2,}")
+_HAN_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点分之")
+_INITIALS = re.compile(r"(?:\b[A-Za-z]\.)+[A-Za-z]$|\b[A-HJ-Z]$")  # "I." may well end a sentence
+_LAST_WORD = re.compile(r"[A-Za-z]+$")
+_LATE = frozenset(("etc", "Inc", "Ltd", "Co", "Corp", "Jr", "Sr"))  # abbreviations that may end a sentence
+_OPENERS = """The It He She They We I This That These Those In But And So A An If When There You His Her My Then Now
+After Before At As For With To What Who Why How Where Our Your Its"""
+_STARTERS = frozenset(_OPENERS.split())
+
+
+def split(text: str, max_weight: int = MAX_WEIGHT) -> list[Piece]:
+    """Split a text of any length; blanks inside a piece become single spaces.
+
+    A piece is heavier than `max_weight` only where it is one unbroken word. What holds only marks joins its neighbour.
+    """
+    pieces: list[Piece] = []
+    for paragraph in _PARAGRAPH.split(text):
+        found = [piece for sentence in _sentences(paragraph) for piece in _phrases(sentence, max_weight)]
+        if found:
+            pieces += [*found[:-1], Piece(found[-1].text, Pause.PARAGRAPH)]
+    return _without_lone_marks(pieces)
+
+
+def weight(text: str) -> int:
+    """How long a text is to say: about 15 to a second."""
+    return sum(3 if is_han(character) else 1 for character in text)
+
+
+def _sentences(paragraph: str) -> Iterator[str]:
+    start = 0
+    for match in _END.finditer(paragraph):
+        if match.start() < start:
+            continue
+        end = _after_closing(paragraph, start, match.end())
+        if _ends_sentence(paragraph[start : match.start()], match[0], paragraph[end:]):
+            yield paragraph[start:end]
+            start = end
+    yield paragraph[start:]
+
+
+def _after_closing(text: str, start: int, end: int) -> int:
+    """Where the quotes and brackets end that close behind a sentence end; a straight quote closes an open one."""
+    while end < len(text):
+        closes = text[end] in _CLOSING or (text[end] in _EITHER and text.count(text[end], start, end) % 2 == 1)
+        if not closes and text[end] not in "。！？!?….":
+            break
+        end += 1
+    return end
+
+
+def _ends_sentence(before: str, mark: str, rest: str) -> bool:
+    """Whether the mark between the two ends a sentence; `rest` begins behind the closing quotes."""
+    following = rest.lstrip()
+    if not following:
+        return True
+    touches = rest[0].isascii() and rest[0].isalnum() and before[-1:].isascii()
+    if touches or following[0].islower():  # example.com, 3.14, "Really?" he asked, wait… what
+        return False
+    return mark != "." or _point_ends_sentence(before, following)
+
+
+def _point_ends_sentence(before: str, following: str) -> bool:
+    next_word = following.split(maxsplit=1)[0].strip(",.!?")
+    if _INITIALS.search(before):
+        return next_word in _STARTERS and "." in before[-3:]  # U.S. The …, but not J. Smith
+    if before.strip().isdigit():
+        return False  # 1. The first point
+    match = _LAST_WORD.search(before)
+    word = match[0] if match else ""
+    if word == "No":
+        return not following[0].isdigit()
+    return word not in ABBREVIATED or word in _LATE
+
+
+def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
+    """A sentence, in as many pieces as its weight asks for."""
+    rest = _GAP.sub(" ", sentence).strip()
+    while weight(rest) > max_weight:
+        cut = _best_cut(rest, max_weight)
+        if cut is None:
+            break
+        yield Piece(rest[:cut].rstrip(), Pause.PHRASE)
+        rest = rest[cut:].lstrip()
+    if rest:
+        yield Piece(rest, Pause.SENTENCE)
+
+
+def _best_cut(text: str, max_weight: int) -> int | None:
+    """The cut of the best kind that divides most evenly; the first of any kind where none fits."""
+    total = weight(text)
+    even = total / ceil(total / max_weight)
+    kinds = [_phrase_cuts(text), _word_cuts(text), [match.end() for match in _GAP.finditer(text)]]
+    for kind, least in zip(kinds, (max_weight // 4, 1, 1), strict=True):
+        fitting = [cut for cut in kind if least <= weight(text[:cut].rstrip()) <= max_weight]
+        if fitting:
+            return min(fitting, key=lambda cut: abs(weight(text[:cut]) - even))
+    return min((cut for kind in kinds for cut in kind if 0 < cut < len(text)), default=None)
+
+
+def _phrase_cuts(text: str) -> list[int]:
+    return [_after_closing(text, 0, match.end()) for match in _PHRASE_END.finditer(text)]
+
+
+def _word_cuts(text: str) -> list[int]:
+    cuts = {match.end() for match in _WORD_GAP.finditer(text)}
+    for run in _HAN_RUN.finditer(text):
+        cuts |= {run.start() + cut for cut in _han_cuts(run[0])}
+    return sorted(cuts)
+
+
+def _han_cuts(run: str) -> Iterator[int]:
+    """Where words end in a run of Han characters, by pypinyin's dictionary of phrases; never inside a numeral."""
+    from pypinyin.seg.mmseg import seg  # pyright: ignore[reportMissingTypeStubs]
+
+    end = 0
+    for word in seg.cut(run):
+        end += len(word)
+        if end < len(run) and not {run[end - 1], run[end]} & _HAN_NUMERALS:
+            yield end
+
+
+def _without_lone_marks(pieces: list[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    held = ""
+    for piece in pieces:
+        if all(is_mark(character) for character in piece.text):
+            if joined:
+                joined[-1] = Piece(
+                    f"{joined[-1].text} {piece.text}", max(joined[-1].pause, piece.pause, key=_ORDER.index)
+                )
+            else:
+                held += piece.text + " "
+            continue
+        joined.append(Piece(held + piece.text, piece.pause))
+        held = ""
+    return joined if joined or not held else [Piece(held.strip(), Pause.PARAGRAPH)]
+
+
+_ORDER = list(Pause)
