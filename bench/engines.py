@@ -17,8 +17,11 @@ class HummingEngine:
     name = "humming"
     revision = "humming-1"
     sample_rate = 16_000
-    voices = (Voice("hum", "Hum", ("en", "zh"), "female", "a sine"), Voice("buzz", "Buzz", ("en",), "male"))
-    emotions = (NEUTRAL, "happy")
+    voices: tuple[Voice, ...] = (
+        Voice("hum", "Hum", ("en", "zh"), "female", "a sine"),
+        Voice("buzz", "Buzz", ("en",), "male"),
+    )
+    emotions: tuple[str, ...] = (NEUTRAL, "happy")
     free_text_emotion = False
 
     def __init__(self, *, load_seconds: float, utterance_seconds: float) -> None:

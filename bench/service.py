@@ -1,7 +1,8 @@
 """The service's own cost, as ratios to floors measured in the same run: `make bench`.
 
-1. overhead: submit to succeeded less engine seconds, against one confirmed publish + consume of an empty Celery task
-   + one S3 put of the same bytes;
+1. overhead: from just before the POST to the moment the job succeeded, less engine seconds, against one confirmed
+   publish + consume of an empty Celery task + one S3 put of the same bytes; a client that waits hears of it a little
+   later, which is shown too;
 2. submissions per second of one gateway process, against a bare FastAPI endpoint that sends a confirmed task;
 3. the share of time that a worker speaks while it has a backlog;
 4. process start to ready.
@@ -21,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ def main() -> None:
 def overhead(fleet: Fleet, *, jobs: int) -> list[Figure]:
     """Jobs and floors in turn, so that a slow moment of the machine strikes both."""
     costs: list[float] = []
-    recorded: list[float] = []
+    heard: list[float] = []
     floors: list[float] = []
     with httpx.Client(base_url=fleet.url, timeout=60) as client, _empty_task(fleet) as run_empty_task:
         _job(client)  # warm: connections, scripts, threads
@@ -89,18 +91,19 @@ def overhead(fleet: Fleet, *, jobs: int) -> list[Figure]:
         objects = _objects(fleet)
         run_empty_task()
         for _ in range(jobs):
-            started = time.perf_counter()
+            started = time.time()  # the record's clock
             job = _job(client)
-            costs.append(time.perf_counter() - started - job["usage"]["engine_seconds"])
-            recorded.append(_seconds(job, "created_at", "finished_at") - job["usage"]["engine_seconds"])
+            engine_seconds = job["usage"]["engine_seconds"]
+            heard.append(time.time() - started - engine_seconds)
+            costs.append(_timestamp(job["finished_at"]) - started - engine_seconds)
             floors.append(run_empty_task() + _timed_put(objects, secrets.token_bytes(size)))
     p50, floor50 = statistics.median(costs), statistics.median(floors)
     p99, floor99 = _p99(costs), _p99(floors)
     ratio = p50 / floor50
     return [
-        Figure("overhead p50, as the client sees it", p50 * 1000, "ms"),
-        Figure("overhead p50, by the record", statistics.median(recorded) * 1000, "ms"),
-        Figure("overhead p99, as the client sees it", p99 * 1000, "ms"),
+        Figure("overhead p50", p50 * 1000, "ms"),
+        Figure("overhead p99", p99 * 1000, "ms"),
+        Figure("overhead p50, until a waiting client has the answer", statistics.median(heard) * 1000, "ms"),
         Figure("floor p50", floor50 * 1000, "ms"),
         Figure("floor p99", floor99 * 1000, "ms"),
         Figure("overhead to floor, p50", ratio, "times", "at most 2.0", ratio <= 2.0),
@@ -260,13 +263,7 @@ def _timed_put(objects: S3ObjectStore, data: bytes) -> float:
     return time.perf_counter() - started
 
 
-def _seconds(job: dict[str, Any], start: str, end: str) -> float:
-    return _timestamp(job[end]) - _timestamp(job[start])
-
-
 def _timestamp(time_text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(time_text).timestamp()
 
 

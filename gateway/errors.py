@@ -89,7 +89,9 @@ def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in location[1:]) or str(location[0])
+    """Return the field's path; for broken JSON the location is an offset, and the field the body itself."""
+    names = [str(part) for part in location[1:]]
+    return ".".join(names) if names and isinstance(location[1], str) else str(location[0])
 
 
 def _http_error(_: Request, error: Exception) -> ProblemResponse:

@@ -27,6 +27,12 @@ def show_loads(loads: Mapping[Lane, LaneLoad]) -> None:
         OLDEST_WAITING.labels(lane).set(load.oldest_seconds)
 
 
+def forget_loads() -> None:
+    """Show no load rather than an old one."""
+    WAITING.clear()
+    OLDEST_WAITING.clear()
+
+
 class RequestMetrics:
     """Counts and times each request under its route's template, so that job ids make no series."""
 

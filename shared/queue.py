@@ -48,13 +48,19 @@ def make_app(broker_url: str) -> Celery:
         accept_content=["json"],
         task_ignore_result=True,
         task_create_missing_queues=False,
-        broker_transport_options={"confirm_publish": True},
+        broker_transport_options=_transport_options(broker_url),
         broker_heartbeat=30,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         worker_enable_remote_control=False,
     )
     return app
+
+
+def _transport_options(broker_url: str) -> dict[str, object]:
+    if broker_url.startswith("amqp"):
+        return {"confirm_publish": True}
+    return {"visibility_timeout": 300}  # Redis hands the work of a lost worker out again after about this many seconds
 
 
 def task_name(step: str) -> str:
@@ -115,7 +121,8 @@ class GatewayQueue:
             connection: Any
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=3)
-                connection.default_channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
+                if self._batches:  # an empty list does not exist in Redis
+                    connection.default_channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
         except _failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 

@@ -39,8 +39,9 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
     )
-    gate = warm_gate(ready, load_limit_seconds=settings.load_limit_seconds)
-    app.steps["worker"].update({health_server(health, host=settings.health_host, port=settings.health_port), gate})
+    server = health_server(health, host=settings.health_host, port=settings.health_port)
+    gate = warm_gate(ready, after=server, load_limit_seconds=settings.load_limit_seconds)
+    app.steps["worker"].update({server, gate})
     app.steps["consumer"].add(guard(ready, health, started_at=started_at))
     register(app, _load_in_each_child(app, settings, ready))
     return app

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from shared import jobs as lifecycle
 from shared.errors import EngineFailed, JobError, TimedOut, Unspeakable
-from shared.jobs import MAX_ATTEMPTS, Change, Failure, Job, Outcome, SpeechRequest, Step
+from shared.jobs import MAX_RETRIES, Change, Failure, Job, Outcome, SpeechRequest, Step
 from worker.engine import EngineError, UnspeakableText
 from worker.lease import Lease, StepLost
 from worker.metrics import BUSY, QUEUE_WAIT, RETRIES, STEPS, step_kind
@@ -17,7 +17,7 @@ from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-BACKOFF_SECONDS = 2.0
+LONGEST_BACKOFF_SECONDS = 30.0
 
 
 class Verdict(StrEnum):
@@ -132,14 +132,14 @@ def enqueue_next(job: Job, runtime: Runtime) -> None:
 
 
 def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:
-    attempts = change.step.attempts
-    if error.retryable and attempts < MAX_ATTEMPTS:
+    attempts, retries = change.step.attempts, change.step.retries
+    if error.retryable and retries < MAX_RETRIES:
         log.warning("will be tried again", extra={"code": error.code, "attempts": attempts, "reason": str(error)})
         runtime.jobs.change(
             change.job.id, change.step.name, lambda job, step: lifecycle.release(job, step, token=lease.token)
         )
         RETRIES.labels(error.code).inc()
-        return Ending(Verdict.RETRY, "retried", BACKOFF_SECONDS**attempts)
+        return Ending(Verdict.RETRY, "retried", min(2.0 ** (retries + 1), LONGEST_BACKOFF_SECONDS))
     log.error("failed", extra={"code": error.code, "attempts": attempts})
     _fail(Failure(error.code, str(error)), change, lease, runtime)
     return Ending(Verdict.ACKNOWLEDGE, error.code)

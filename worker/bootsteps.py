@@ -45,11 +45,11 @@ class ReadyMarks:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def warm_gate(ready: ReadyMarks, *, load_limit_seconds: float) -> type[bootsteps.Step]:
+def warm_gate(ready: ReadyMarks, *, after: type[bootsteps.Step], load_limit_seconds: float) -> type[bootsteps.Step]:
     """Return a step between the pool and the consumer. Without it a message waits for the whole load of the model."""
 
     class WarmGate(bootsteps.StartStopStep):
-        requires = ("celery.worker.components:Pool",)
+        requires = ("celery.worker.components:Pool", after)
 
         def start(self, parent: Any) -> None:
             deadline = time.monotonic() + load_limit_seconds
@@ -95,7 +95,7 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             for timer in self._timers:
                 timer.cancel()
-            health.consuming(False)
+            health.disconnected()
 
         def _asked_to_stop(self, *_: Any) -> None:
             health.draining = True

@@ -24,13 +24,18 @@ class Health:
     def tick(self) -> None:
         self._ticked_at = time.monotonic()
 
+    def disconnected(self) -> None:
+        """The loop stands still until the broker is back: that is no reason to restart the process."""
+        self._ticked_at = None
+        self._consuming = False
+
     def consuming(self, on: bool) -> None:
         self._consuming = on
         self.was_ready = self.was_ready or on
 
     @property
     def live(self) -> bool:
-        """The loop runs, or has not begun yet: the engine may still be loading."""
+        """The loop runs; or it has not begun, because the engine still loads or the broker is away."""
         return self._ticked_at is None or time.monotonic() - self._ticked_at < STALE_SECONDS
 
     @property

@@ -8,6 +8,7 @@ from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from shared import queue
+from shared.errors import StoreUnavailable
 from shared.jobs import Job, SpeechRequest
 from shared.logging import job_id as logged_job_id
 from worker.attempt import Ending, SegmentTimeLimit, Verdict, attempt
@@ -16,6 +17,8 @@ from worker.lease import Lease
 from worker.planning import plan
 from worker.runtime import Runtime
 from worker.synthesis import speak
+
+STORE_RETRY_SECONDS = 5.0
 
 Step = Callable[[Job, SpeechRequest, Lease, Runtime], None]
 
@@ -34,6 +37,8 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
 
         try:
             ending = attempt(job_id, step, redelivered=redelivered, runtime=here, work=work)
+        except StoreUnavailable:  # Redis has been away for longer than its client waits; the message comes again
+            ending = Ending(Verdict.RETRY, StoreUnavailable.code, STORE_RETRY_SECONDS)
         except MemoryError:
             os._exit(1)  # Celery's main process would not survive it; a new child takes the message again
         _settle(task, ending)

@@ -1,6 +1,7 @@
 """The whole product as child processes: servers, gateway, one worker for each lane."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Fleet:
         self._watcher = watcher or Watcher()
         self.port = port or gateway_port
         self.url = f"http://{LOOPBACK}:{self.port}"
+        self._temporary = self._empty_temporary_folder()
         self.health_ports = dict(zip(Lane, health_ports, strict=True))
         self.topology = self._process("topology", "shared.topology")
         self.gateway = self._process(
@@ -62,8 +64,8 @@ class Fleet:
                 process.launch()
             self._wait(self.servers.processes)
             self.topology.launch()
-            self._wait(self.processes)
             self.topology.finish()
+            self._wait(self.processes)
         except BaseException:
             self.kill()
             raise
@@ -72,15 +74,15 @@ class Fleet:
         """Raise ProcessDied when any process is gone."""
         check_running(self.processes)
 
-    def stop(self) -> None:
-        """Stop taking work, finish what is in hand, stop the servers."""
+    def stop(self, *, discard: bool = False) -> None:
+        """Stop taking work, finish what is in hand, stop the servers: at once when their data is to be discarded."""
         hurry = self._watcher.hurry
         stop_all([self.gateway, *self.workers.values()], DRAIN_SECONDS, hurry=hurry)
-        self.servers.stop(hurry=hurry)
+        self.servers.stop(hurry=lambda: discard or hurry())
 
     def kill(self) -> None:
         """End everything at once."""
-        kill_all(self.processes)
+        kill_all([*self.processes, self.topology])
         self.servers.kill()
 
     def __enter__(self) -> Self:
@@ -97,7 +99,14 @@ class Fleet:
             if waiting:
                 self._watcher.say(f"waiting for {', '.join(waiting)}")
 
-        wait_ready(processes, tell, self._watcher.stop_asked)
+        wait_ready(processes, tell, watched=self.processes, stop_asked=self._watcher.stop_asked)
+
+    def _empty_temporary_folder(self) -> str:
+        """Where gateway and workers put temporary files; a killed one leaves its own, which go at the next start."""
+        folder = self.servers.folder / "tmp"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return str(folder)
 
     def _worker(self, lane: Lane) -> Process:
         health = {"EMOTIVOICE_HEALTH_HOST": LOOPBACK, "EMOTIVOICE_HEALTH_PORT": str(self.health_ports[lane])}
@@ -108,7 +117,7 @@ class Fleet:
         command = Command(
             [sys.executable, "-m", module],
             log=self.servers.folder.log(name),
-            environment={**os.environ, **self.servers.environment(), **settings},
+            environment={**os.environ, "TMPDIR": self._temporary, **self.servers.environment(), **settings},
             folder=CODE_FOLDER,
             end_with_us="KILL",  # the servers end at the same moment; a message in hand goes back to its queue
         )

@@ -158,16 +158,21 @@ class Process:
 def wait_ready(
     processes: Iterable[Process],
     on_change: Callable[[list[str]], None] = lambda _: None,
+    *,
+    watched: Iterable[Process] = (),
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Return once every process answers; `on_change` gets the names still waited for whenever one became ready."""
-    watched = list(processes)
-    waiting = list(watched)
+    """Return once every process answers, while they and the watched ones run.
+
+    `on_change` gets the names still waited for whenever one became ready.
+    """
+    waiting = list(processes)
+    running = {*waiting, *watched}
     while waiting:
         if stop_asked():
             raise Interrupted("stopped before everything was ready")
         still = [process for process in waiting if not process.ready()]
-        check_running(watched)
+        check_running(running)
         if len(still) != len(waiting):
             on_change([process.name for process in still])
         waiting = still

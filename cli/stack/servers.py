@@ -16,7 +16,7 @@ BUCKET = "emotivoice"
 REGION = "us-east-1"
 NOT_CRASH_SAFE = (
     "RabbitMQ is not installed, so messages travel through Redis. That is not crash-safe: when a worker is killed, "
-    "its work starts again only after about 100 s. For the real thing: apt-get install rabbitmq-server"
+    "its work starts again only after some minutes. For the real thing: apt-get install rabbitmq-server"
 )
 
 

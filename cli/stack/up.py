@@ -62,7 +62,9 @@ def up(
     try:
         with (
             chosen_folder(data, fresh=fresh) as folder,
-            running_fleet(folder, stop, port=usable_port(port), rabbitmq=False if redis_broker else None) as fleet,
+            running_fleet(
+                folder, stop, port=usable_port(port), rabbitmq=False if redis_broker else None, discard=fresh
+            ) as fleet,
         ):
             typer.echo(greeting(fleet))
             while not stop.asked():
@@ -76,7 +78,9 @@ def up(
 
 
 @contextmanager
-def running_fleet(folder: Path, stop: StopRequests, *, port: int, rabbitmq: bool | None = None) -> Generator[Fleet]:
+def running_fleet(
+    folder: Path, stop: StopRequests, *, port: int, rabbitmq: bool | None = None, discard: bool = False
+) -> Generator[Fleet]:
     """Start a fleet, saying what is waited for, and stop it in the end whatever happens."""
     started = time.monotonic()
     watcher = Watcher(say=say, stop_asked=stop.asked, hurry=stop.insisted)
@@ -91,7 +95,7 @@ def running_fleet(folder: Path, stop: StopRequests, *, port: int, rabbitmq: bool
         yield fleet
     finally:
         say("stopping: workers finish what they have in hand (Ctrl-C again: at once)")
-        fleet.stop()
+        fleet.stop(discard=discard)
         say("stopped")
 
 

@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.dependencies import ServicesDep
-from gateway.metrics import show_loads
-from shared.errors import JobError
+from gateway.metrics import forget_loads, show_loads
+from shared.errors import JobError, StoreUnavailable
 
 router = APIRouter(tags=["health"])
 
@@ -50,6 +50,9 @@ async def _check(checks: dict[str, str], name: str, probe: Awaitable[object]) ->
 
 @router.get("/metrics", response_class=Response)
 async def metrics(services: ServicesDep) -> Response:
-    """Prometheus metrics of this process, and the load of each lane."""
-    show_loads(await services.jobs.loads())
+    """Prometheus metrics of this process, and the load of each lane while Redis answers."""
+    try:
+        show_loads(await services.jobs.loads())
+    except StoreUnavailable:
+        forget_loads()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -55,7 +55,6 @@ def job_status(job_id: str, state: str, *, done: int = 0, total: int = 3, error:
         created_at=_LONG_AGO,
         started_at=_LONG_AGO,
         finished_at=_LONG_AGO if finished else None,
-        expires_at=None,
         request=request,
         metadata={},
         result=_result(job_id) if state == "succeeded" else None,
@@ -108,7 +107,7 @@ class FakeGateway:
             raise httpx.ReadError("connection reset", request=request)
         return answer
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, request: httpx.Request) -> httpx.Response:  # noqa: PLR0911 - one for each route
         match (request.method, request.url.path.split("/")[2:]):
             case ("POST", ["jobs"]):
                 return self._submit(request)
@@ -176,7 +175,7 @@ def served(gateway: FakeGateway) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def _do(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            headers = cast(dict[str, str], dict(self.headers.items()))
+            headers = dict(self.headers.items())
             given = gateway(httpx.Request(self.command, f"http://fake{self.path}", headers=headers, content=content))
             self.send_response(given.status_code)
             for name, value in given.headers.items():

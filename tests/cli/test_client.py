@@ -221,7 +221,7 @@ def test_what_is_no_url(url: str) -> None:
         Client(url)
 
 
-def test_a_gateway_may_live_under_a_path(gateway: FakeGateway) -> None:
+def test_a_gateway_may_live_under_a_path() -> None:
     paths: list[str] = []
 
     def behind(request: httpx.Request) -> httpx.Response:

@@ -113,7 +113,7 @@ def resample(samples: Samples | Signal, rate: int, new_rate: int) -> Signal:
         return samples.astype(np.float64)
     step, new_step = rate // gcd(rate, new_rate), new_rate // gcd(rate, new_rate)
     margin = -(-rate // 50 // step) * step
-    n = -(-(len(samples) + 2 * margin) // step)
+    n = _fast_length(-(-(len(samples) + 2 * margin) // step))
     padded = np.zeros(n * step)
     padded[margin : margin + len(samples)] = samples
     spectrum = np.fft.rfft(padded)
@@ -123,3 +123,16 @@ def resample(samples: Samples | Signal, rate: int, new_rate: int) -> Signal:
     sound = np.fft.irfft(resized, n * new_step) * new_step / step
     start = margin // step * new_step
     return sound[start : start + len(samples) * new_rate // rate]
+
+
+def _fast_length(least: int) -> int:
+    """The next number made of twos, threes and fives: an FFT of a large prime is several times slower."""
+    n = least
+    while True:
+        rest = n
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return n
+        n += 1

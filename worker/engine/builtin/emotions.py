@@ -51,7 +51,7 @@ EMOTIONS: dict[str, Style] = {
     # elated joy, the strong form of happy
     "excited": Style(semitones=4.0, pitch_range=1.6, tempo=1.18, decibels=3.5, tilt=1.5),
     # high pitch, little variability, fast, rather quiet, unsteady (micro-structural irregularity)
-    "fearful": Style(semitones=3.0, pitch_range=0.75, tempo=1.15, decibels=-2.0, breath=0.25, tremor=0.35),
+    "fearful": Style(semitones=3.0, pitch_range=0.65, tempo=1.15, decibels=-2.0, breath=0.25, tremor=0.3),
     # high, very wide, and rising to the end; a little slower than neutral, which sets it apart from excited
     "surprised": Style(semitones=3.5, pitch_range=1.7, tempo=0.95, decibels=1.5, tilt=0.5, rise=3.0),
 }

@@ -1,6 +1,7 @@
 """The WORLD vocoder behind types: speech to pitch, spectrum and breathiness per frame, and back.
 
-pyworld-prebuilt (MIT) wraps M. Morise et al., "WORLD: a vocoder-based high-quality speech synthesis system", IEICE Trans. 2016.
+pyworld-prebuilt (MIT) wraps "WORLD: a vocoder-based high-quality speech synthesis system", IEICE
+Transactions on Information and Systems E99-D (2016).
 Dio with StoneMask finds the pitch: in our measurements 0.01 s for a second of speech, Harvest 0.14 s.
 """
 

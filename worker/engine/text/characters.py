@@ -12,10 +12,10 @@ from worker.engine.errors import UnspeakableText
 SENTENCE_ENDS = ".。!！?？"
 PAUSES = ",，、;；:：…⋯—–―()（）[]【】〔〕{}｛｝|\n\r"
 # Shown, not spoken. Quotes, brackets of titles, hyphens, and typographic ornaments.
-SILENT = "\"'“”‘’„‚«»‹›`´「」『』《》〈〉＂＇-‐‑‒_~～〜^*\\/／·・•‧∙●○■□◆◇▲△▼▽►▶◀★☆※†‡¶♪♫♬✓✔✗✘→←↑↓⇒⇐↔➜"
+SILENT = "\"'“”‘’„‚«»‹›`´「」『』《》〈〉＂＇-‐‑‒_~～〜^*\\/／·・•‧∙●○■□◆◇▲△▼▽►▶◀★☆※†‡¶─━═▪◦➢➤❖♪♫♬✓✔✗✘→←↑↓⇒⇐↔➜"
 # Emoji that colour a message and carry no word. Every other emoji is refused: it may carry one.
 EMOJI = (
-    "❤♥💕💖💗💙💚💛💜🧡🖤😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗🤩"
+    "☺❤♥💕💖💗💙💚💛💜🧡🖤😀😁😂🤣😃😄😅😆😉😊😋😎😍😘🥰😗😙😚🙂🤗🤩"
     "🤔😐😑😶🙄😏😣😥😮🤐😯😪😫😴😌😛😜😝😒😓😔😕🙃😲☹🙁😖😞😟😤😢😭"
     "😦😧😨😩😬😰😱😳😵😡😠😷😇🥳🥺👍👎👏🙏👋💪👌✌🎉🎊✨🔥🌟⭐🌹🌸💯"
 )
@@ -25,19 +25,11 @@ SPOKEN_SYMBOLS = "%‰&+=@#$€£¥￥₩×÷±°℃℉√∞≈≠≤≥<>©®�
 MARKS = frozenset(SENTENCE_ENDS + PAUSES + SILENT + EMOJI + IGNORED)
 _SYMBOLS = frozenset(SPOKEN_SYMBOLS)
 _FULLWIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code - 0xFEE0) not in ",.!?;:()[]{}~/\"'"}
-_SAME = str.maketrans(
-    {
-        **_FULLWIDTH,
-        0x3000: " ",
-        0xA0: " ",
-        0x202F: " ",
-        0x2009: " ",
-        0xFFE5: "¥",
-        0x2212: "-",
-        0xFB01: "fi",
-        0xFB02: "fl",
-    }
-)
+_BLANKS = dict.fromkeys((0x3000, 0xA0, 0x202F, 0x2009), " ")
+_CIRCLED = {0x2460 + n: str(n + 1) for n in range(20)}  # ① to ⑳
+_ROMAN = {0x2160 + n: str(n + 1) for n in range(12)}  # Ⅰ to Ⅻ as single characters
+_LIGATURES = {"ﬁ": "fi", "ﬂ": "fl", "㎡": "m²", "㎞": "km", "㎏": "kg", "㎝": "cm", "㎜": "mm"}
+_SAME = str.maketrans({"￥": "¥", "￡": "£", "−": "-"} | _LIGATURES) | _FULLWIDTH | _BLANKS | _CIRCLED | _ROMAN
 LATIN_LETTER = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]")
 LATIN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+)*")
 _GREEK = range(0x391, 0x3CA)

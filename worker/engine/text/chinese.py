@@ -15,7 +15,7 @@ UNITS = {
     "℉": "华氏度", "°": "度", "B": "字节", "KB": "千字节", "MB": "兆字节", "GB": "吉字节", "TB": "太字节",
     "Hz": "赫兹", "kHz": "千赫兹", "MHz": "兆赫兹", "GHz": "吉赫兹", "dB": "分贝", "W": "瓦", "kW": "千瓦",
     "MW": "兆瓦", "kWh": "千瓦时", "V": "伏", "mAh": "毫安时", "s": "秒", "ms": "毫秒", "min": "分钟", "h": "小时",
-    "m²": "平方米", "m2": "平方米", "㎡": "平方米", "km²": "平方公里", "km2": "平方公里", "m³": "立方米",
+    "m²": "平方米", "m2": "平方米", "km²": "平方公里", "km2": "平方公里", "m³": "立方米",
 }
 CURRENCIES = {
     "$": "美元", "US$": "美元", "USD": "美元", "HK$": "港元", "HKD": "港元", "€": "欧元", "EUR": "欧元",
@@ -126,7 +126,7 @@ def scaled(number: str, scale: str) -> str:
 
 
 def percent(number: str) -> str:
-    return "百分之" + decimal(number)
+    return "百分之" + ("百" if number == "100" else decimal(number))
 
 
 def permille(number: str) -> str:

@@ -31,7 +31,7 @@ UNITS = {  # singular; the plural takes an s at the end of the first word, or is
     "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte", "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz",
     "GHz": "gigahertz", "dB": "decibel", "W": "watt", "kW": "kilowatt", "MW": "megawatt", "kWh": "kilowatt hour",
     "V": "volt", "mAh": "milliamp hour", "s": "second", "ms": "millisecond", "min": "minute", "h": "hour",
-    "m²": "square meter", "m2": "square meter", "㎡": "square meter", "m³": "cubic meter", "km²": "square kilometer",
+    "m²": "square meter", "m2": "square meter", "m³": "cubic meter", "km²": "square kilometer",
     "km2": "square kilometer",
 }
 CURRENCIES = {  # one, many, hundredth

@@ -68,7 +68,7 @@ def spoken_text(text: str, default: Language = "en") -> str:
     """The words of the text as one line: for logs and tests."""
     runs = groupby(normalize(text, default), key=lambda token: token.language if token.spoken else token.pause)
     parts = [("" if key == "zh" else " ").join(t.spoken or t.pause for t in run) for key, run in runs]
-    return " ".join(filter(None, parts)).strip()
+    return " ".join(part.strip() for part in parts if part.strip())
 
 
 def _claims(text: str, main: Language) -> dict[int, tuple[Token, int]]:

@@ -94,7 +94,9 @@ _PHONES = (
     r"(?<!\d)(?:\(\d{3}\)\s?|\d{3}[- .])\d{3}[- .]\d{4}(?!\d)",
     r"(?<![\d-])\d{3}-\d{4}(?![\d-])",
 )
-_CODE_WORDS = "验证码|号码|编号|单号|电话|账号|密码|学号|邮编|门牌号|PIN|code|Code|ZIP|zip|password|extension|ext\\.?"
+_CODES = """验证码 卡号 QQ \\bID 号码 编号 单号 电话 账号 密码 学号 邮编 门牌号 PIN code Code ZIP zip password extension
+ext\\.?"""
+_CODE_WORDS = "|".join(_CODES.split())
 _CUES = """in In since Since until till before after by By of from From year early late mid to and around summer fall
 spring winter"""
 _YEAR_CUES = "|".join(_CUES.split())

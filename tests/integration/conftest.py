@@ -1,0 +1,110 @@
+"""A real gateway and real workers as processes, with an engine that obeys the text."""
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cli.stack.fleet import Fleet
+from cli.stack.folder import CODE_FOLDER
+from cli.stack.probes import LOOPBACK, free_ports, http_ok
+from cli.stack.process import Command, Process, kill_all
+from cli.stack.servers import LocalServers
+from shared.jobs import Lane
+from shared.settings import SharedSettings
+from tests.api import Api
+from tests.engines import GATE, Gate
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker that a test started itself."""
+
+    process: Process
+    url: str
+
+
+@dataclass(frozen=True)
+class RunningFleet:
+    """The fleet, its API, and the gate at which its engines wait."""
+
+    fleet: Fleet
+    api: Api
+    gate: Gate
+    guests: list[Process] = field(default_factory=list[Process])  # workers of the test that runs
+
+    @property
+    def servers(self) -> LocalServers:
+        return self.fleet.servers
+
+    @property
+    def logs(self) -> Path:
+        return self.servers.folder.path / "logs"
+
+    def worker_url(self, lane: Lane) -> str:
+        return f"http://{LOOPBACK}:{self.fleet.health_ports[lane]}"
+
+    def new_worker(self, lane: Lane = Lane.INTERACTIVE, **settings: str) -> Worker:
+        """Return another worker, not started yet; a test names the settings that differ."""
+        (port,) = free_ports(1)
+        name = f"worker-{lane}-{next(_numbers)}"
+        settings = {"EMOTIVOICE_LANE": lane, "EMOTIVOICE_HEALTH_PORT": str(port), **settings}
+        environment = {**os.environ, **self.servers.environment(), **settings}
+        command = Command([sys.executable, "-m", "worker"], self.servers.folder.log(name), environment, CODE_FOLDER)
+        process = Process(name, command, answers=lambda: http_ok(port, "/readyz"))
+        self.guests.append(process)
+        return Worker(process, f"http://{LOOPBACK}:{port}")
+
+    @contextmanager
+    def without_worker(self, lane: Lane) -> Generator[None]:
+        """Within the block nobody works on the lane but whom the test starts."""
+        usual = self.fleet.workers[lane]
+        usual.stop()
+        try:
+            yield
+        finally:
+            self.gate.open()
+            kill_all(self.guests)  # what a failed test has left
+            usual.start()
+
+
+@contextmanager
+def running_fleet(folder: Path, *, rabbitmq: bool | None = None) -> Generator[RunningFleet]:
+    folder.mkdir(parents=True, exist_ok=True)
+    gate = Gate(folder / "gate")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EMOTIVOICE_ENGINE", "tests.engines:obedient")
+        environment.setenv(GATE, str(folder / "gate"))
+        with Fleet(folder / "data", rabbitmq=rabbitmq) as fleet, Api(fleet.url) as api:
+            yield RunningFleet(fleet, api, gate)
+
+
+@pytest.fixture(scope="package")
+def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFleet]:
+    with running_fleet(tmp_path_factory.mktemp("fleet")) as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(shared_fleet: RunningFleet) -> Iterator[RunningFleet]:
+    """The fleet of all these tests, with its gate open."""
+    shared_fleet.gate.open()
+    yield shared_fleet
+    shared_fleet.gate.open()
+    kill_all(shared_fleet.guests)
+    shared_fleet.guests.clear()
+
+
+@pytest.fixture
+def settings(servers: LocalServers, monkeypatch: pytest.MonkeyPatch) -> SharedSettings:
+    """How to reach the servers of this test run."""
+    for name, value in servers.environment().items():
+        monkeypatch.setenv(name, value)
+    return SharedSettings()

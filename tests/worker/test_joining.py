@@ -1,0 +1,141 @@
+"""The segments of a long job become one audio: exact in length, in order, without a click."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from shared.jobs import JobState, Lane
+from tests.worker.conftest import World
+from worker.attempt import Verdict
+from worker.encoding import decode
+
+SENTENCE = "The quick brown fox jumps over the lazy dog, and then it sleeps until noon."
+PARAGRAPH = " ".join([SENTENCE] * 6)
+STORY = "\n\n".join([PARAGRAPH] * 3)
+
+
+def spoken(world: World, **fields: object) -> str:
+    """Return the id of a long job that was spoken in segments and joined."""
+    job_id = world.submit(STORY, long=True, lane=Lane.BULK, **fields)
+    world.work_off(job_id, "plan")
+    assert world.jobs.jobs[job_id].segments_total == 3
+    return job_id
+
+
+def expected_seconds(world: World, job_id: str) -> float:
+    """Return the length of the segments and of the pauses between them."""
+    pauses = [segment.pause_seconds for segment in world.jobs.segments(job_id)]
+    return sum(audio.seconds for audio in world.jobs.segment_audio(job_id)) + sum(pauses[:-1])
+
+
+def test_a_long_job_succeeds_with_its_join(world: World) -> None:
+    job_id = spoken(world)
+
+    job = world.jobs.jobs[job_id]
+    assert (job.state, job.segments_done) == (JobState.SUCCEEDED, job.segments_total)
+    assert job.engine_seconds > 0
+
+
+def test_the_length_is_that_of_segments_and_pauses_to_the_sample(world: World) -> None:
+    job_id = spoken(world)
+
+    heard = world.heard(job_id)
+    assert len(heard.samples) == round(expected_seconds(world, job_id) * heard.sample_rate)
+    assert world.audio(job_id).seconds == pytest.approx(heard.seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(("format", "rate"), [("flac", 44_100), ("mp3", 24_000), ("opus", 48_000)])
+def test_it_is_resampled_and_encoded_as_asked(world: World, format: str, rate: int) -> None:
+    job_id = spoken(world, format=format, sample_rate=rate)
+
+    heard = world.heard(job_id)
+    assert (world.audio(job_id).format, heard.sample_rate) == (format, rate)
+    assert heard.seconds == pytest.approx(expected_seconds(world, job_id), abs=0.05)
+
+
+def test_what_is_recorded_of_the_audio_is_true(world: World) -> None:
+    job_id = spoken(world)
+
+    audio, data = world.audio(job_id), world.stored(job_id)
+    assert (audio.bytes, audio.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_words_are_moved_to_where_their_segment_is(world: World) -> None:
+    job_id = spoken(world)
+
+    words, offset = list(world.audio(job_id).words), 0.0
+    for audio, segment in zip(world.jobs.segment_audio(job_id), world.jobs.segments(job_id), strict=True):
+        for word, start, end in audio.words:
+            assert words.pop(0) == (word, pytest.approx(start + offset), pytest.approx(end + offset))
+        offset += audio.seconds + segment.pause_seconds
+    assert words == []
+
+
+def test_segments_come_in_order_whatever_the_order_they_were_spoken_in(world: World) -> None:
+    in_order = world.heard(spoken(world)).samples
+    world.jobs.stored.clear()
+    job_id = world.submit(STORY, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+
+    for step in ("2", "0", "1", "join"):
+        world.deliver(job_id, step)
+
+    assert np.array_equal(world.heard(job_id).samples, in_order)
+
+
+def test_no_join_clicks(world: World) -> None:
+    job_id = spoken(world)
+
+    inside = max(_biggest_jump(world, audio.key) for audio in world.jobs.segment_audio(job_id))
+    jumps = np.abs(np.diff(world.heard(job_id).samples))
+    assert np.max(jumps) <= inside + 2**-15  # of the rounding to 16 bits
+
+
+def _biggest_jump(world: World, key: str) -> float:
+    return float(np.max(np.abs(np.diff(decode(world.objects.objects[key]).samples))))
+
+
+def test_equal_neighbours_keep_their_own_places(world: World) -> None:
+    """Three equal paragraphs are one audio, found twice; each has its own pause and its own offset."""
+    job_id = spoken(world)
+
+    assert len({audio.address for audio in world.jobs.segment_audio(job_id)}) == 1
+    starts = [start for _, start, _ in world.audio(job_id).words]
+    assert starts == sorted(starts)
+
+
+def test_a_join_waits_out_an_outage_of_the_object_store(world: World) -> None:
+    job_id = world.submit(STORY, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+    for step in world.jobs.jobs[job_id].segments():
+        world.deliver(job_id, step)
+    world.objects.outages = 1
+
+    assert world.deliver(job_id, "join").verdict is Verdict.RETRY
+    assert world.deliver(job_id, "join").verdict is Verdict.ACKNOWLEDGE
+    assert world.jobs.jobs[job_id].state is JobState.SUCCEEDED
+
+
+def test_a_segment_that_is_gone_fails_the_job(world: World) -> None:
+    job_id = world.submit(STORY, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+    for step in world.jobs.jobs[job_id].segments():
+        world.deliver(job_id, step)
+    world.objects.objects.clear()
+
+    assert world.deliver(job_id, "join").verdict is Verdict.ACKNOWLEDGE
+    assert world.failure(job_id) == "audio_missing"
+
+
+def test_a_job_that_is_cancelled_before_its_join_stores_nothing_more(world: World) -> None:
+    job_id = world.submit(STORY, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+    for step in world.jobs.jobs[job_id].segments():
+        world.deliver(job_id, step)
+    before = dict(world.objects.objects)
+    world.jobs.jobs[job_id] = world.jobs.jobs[job_id].cancelled(now=1.0)
+
+    world.deliver(job_id, "join")
+
+    assert world.objects.objects == before
