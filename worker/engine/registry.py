@@ -1,4 +1,4 @@
-"""Engines by name. A third party adds one by the entry point group `emotivoice.engines`, or names it `module:factory`."""
+"""Engines by name. Others come by the entry point group `emotivoice.engines`, or are named `module:factory`."""
 
 import pkgutil
 from collections.abc import Callable
