@@ -20,7 +20,6 @@ unit: setup-dev ## run the tests that need nothing but Python
 static: setup-dev ## lint, format, types, imports
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	@command -v node >/dev/null || echo "no Node.js: pyright now tries to download one; without a network install it, e.g. apt-get install nodejs"
 	.venv/bin/pyright
 	.venv/bin/lint-imports
 

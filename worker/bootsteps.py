@@ -60,6 +60,10 @@ def warm_gate(ready: ReadyMarks, *, after: type[bootsteps.Step], load_limit_seco
                 if time.monotonic() > deadline:
                     self._give_up(f"the engine was not loaded within {load_limit_seconds:g} s")
                 time.sleep(POLL_SECONDS)
+            with parent.app.connection_for_read() as connection:  # the consumer itself waits 2, 4, 6 s between tries
+                connection.ensure_connection(
+                    interval_start=0.1, interval_step=0.1, interval_max=1, callback=state.maybe_shutdown
+                )
 
         def _give_up(self, reason: str) -> None:
             log.critical("the worker can't start: %s", reason)

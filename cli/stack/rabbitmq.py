@@ -89,6 +89,7 @@ def _environment(data: Path, ports: Ports) -> Mapping[str, str]:
         "HOME": str(data),  # the Erlang cookie lies here
         "ERL_EPMD_PORT": str(ports.epmd),
         "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_FLAGS": "-start_epmd false",  # a node that is killed while it boots would leave an epmd behind
         "RABBITMQ_NODENAME": NODE,
         "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
         "RABBITMQ_NODE_PORT": str(ports.amqp),
