@@ -1,9 +1,10 @@
 """How each emotion sounds: what is done to pitch, range, tempo, energy and timbre.
 
 The directions are those that listeners agree on across studies: P. N. Juslin & P. Laukka, "Communication of emotions in
-vocal expression and music performance", Psychological Bulletin 129 (2003), tables 7 and 11; K. R. Scherer, "Vocal
-communication of emotion: a review of research paradigms", Speech Communication 40 (2003), table 3. The sizes are ours:
-large enough to hear and to measure at strength 1, small enough to stay a human voice at strength 2.
+vocal expression and music performance", Psychological Bulletin 129 (2003), whose closing summary lists anger, fear,
+happiness, sadness and tenderness; K. R. Scherer, "Vocal communication of emotion", Speech Communication 40 (2003).
+Excited is our strong form of happy and surprised is our own. The sizes are ours: large enough to hear and to measure at
+strength 1, small enough to stay a human voice at strength 2.
 """
 
 from dataclasses import dataclass

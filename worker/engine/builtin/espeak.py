@@ -2,7 +2,8 @@
 
 espeak-ng is GPL and stays a program of its own that we start. It prints no timings, so it says each phrase twice: as it
 should sound, and with long gaps between the words. The gaps show how long each word is, and those lengths are laid over
-the phrase. That is a measurement of the words and an estimate of their places, good to a few hundredths of a second.
+the phrase. That measures the words and estimates their places: half of the boundaries are within 0.03 s, nine of ten
+within 0.1 s of where a changed syllable first changes the sound.
 Where the gaps don't come out right (English function words are said together), words share the time by their length.
 
 Debian's 1.51 reads Han characters wrongly but pinyin with tone digits well, so it is given pinyin. Its tones are flat

@@ -14,7 +14,7 @@ from worker.engine.errors import EngineError
 from worker.engine.waveform import Signal, resample
 
 SAMPLE_RATE = 24_000  # Hz; all programs are brought to it
-TIMEOUT_SECONDS = 30.0  # both speak a hundred times faster than they sound
+TIMEOUT_SECONDS = 30.0  # both say a sentence in a tenth of a second
 PACKAGES = {"flite": "flite", "espeak-ng": "espeak-ng"}  # program -> Debian package
 
 

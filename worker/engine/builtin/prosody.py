@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from worker.engine.builtin.emotions import Style
-from worker.engine.builtin.world import FRAMES_PER_SECOND, HIGHEST_PITCH, Analysis, bin_frequencies
+from worker.engine.builtin.world import FRAMES_PER_SECOND, HIGHEST_PITCH, Analysis, bin_frequencies, envelope
 from worker.engine.waveform import Signal
 
 _MOST_EQUALIZATION_DB = 10.0
@@ -39,11 +39,12 @@ class Part:
     partner: Profile | None = None
 
 
-def profile(analysis: Analysis) -> Profile:
-    pitch = np.log2(analysis.pitch[analysis.voiced])
-    power = analysis.spectrum[analysis.voiced]
+def profile(samples: Signal) -> Profile:
+    """Measure a voice from a few seconds of it."""
+    pitch, spectrum = envelope(samples)
+    octaves, power = np.log2(pitch[pitch > 0]), spectrum[pitch > 0]
     average = np.log(np.mean(power / power.sum(axis=1, keepdims=True), axis=0))
-    return Profile(float(np.median(pitch)), float(np.std(pitch)), _smooth(average))
+    return Profile(float(np.median(octaves)), float(np.std(octaves)), _smooth(average))
 
 
 def _smooth(spectrum: Signal) -> Signal:

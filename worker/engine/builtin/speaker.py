@@ -6,15 +6,14 @@ from worker.engine.builtin.phrases import Phrase, phrases
 from worker.engine.builtin.programs import PACKAGES, Sound
 from worker.engine.builtin.prosody import Profile, profile
 from worker.engine.builtin.voices import BuiltinVoice
-from worker.engine.builtin.world import analyze
 from worker.engine.errors import UnspeakableText
 from worker.engine.text.language import Language
 from worker.engine.text.normalization import normalize
 from worker.engine.text.pinyin import pinyin
 
 _SAMPLE_TEXT: dict[Language, str] = {  # many vowels and all tones: what a voice's profile is taken from
-    "en": "The boy was there when the sun rose, and all of them heard you say good morning.",
-    "zh": "今天早上妈妈和弟弟去公园看花还买了五个苹果和两本书。",
+    "en": "The boy was there when the sun rose, and we all heard her say good morning.",
+    "zh": "今天早上妈妈和弟弟去公园看花还买了五本书。",
 }
 
 
@@ -70,10 +69,11 @@ class Speaker:
 
     def profile(self, voice: BuiltinVoice, language: Language) -> Profile:
         """The profile of whoever says this language for the voice."""
-        key = (voice.id, language)
+        says_it = voice.flite_voice if language == "en" and self._flite else voice.espeak_variant
+        key = (says_it, language)
         if key not in self._profiles:
             (phrase,) = phrases([t for t in normalize(_SAMPLE_TEXT[language]) if t.spoken])
-            self._profiles[key] = profile(analyze(self.say(phrase, voice).samples))
+            self._profiles[key] = profile(self.say(phrase, voice).samples)
         return self._profiles[key]
 
 

@@ -22,7 +22,7 @@ class BuiltinVoice:
         return Voice(self.id, self.name, languages, self.gender, self.description)
 
 
-# The partners are the nearest in pitch. Of espeak-ng's variants these are the ones that a recognizer understood best.
+# Partners share a gender. Of espeak-ng's variants these four are the ones that a recognizer understood best in English.
 VOICES = (
     BuiltinVoice("en-slt", "Slt", "female", "en", "slt", "f5", "US English, clear and even"),
     BuiltinVoice("en-rms", "Rms", "male", "en", "rms", "klatt", "US English, deep and careful"),

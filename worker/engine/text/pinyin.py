@@ -1,5 +1,7 @@
 """Han characters to pinyin with tone digits, after tone sandhi: 你好 -> ni2 hao3, 一个 -> yi2 ge4, 不是 -> bu2 shi4."""
 
+from pypinyin import Style, lazy_pinyin
+
 from worker.engine.errors import UnspeakableText
 
 
@@ -9,8 +11,6 @@ def pinyin(text: str) -> list[str]:
     Raises:
         UnspeakableText: the dictionary has no reading for a character.
     """
-    from pypinyin import Style, lazy_pinyin  # 0.4 s to import, so only where Chinese is read
-
     syllables = lazy_pinyin(
         text, style=Style.TONE3, errors=_refuse, v_to_u=False, neutral_tone_with_five=True, tone_sandhi=True
     )

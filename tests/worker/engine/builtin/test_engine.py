@@ -16,6 +16,7 @@ from worker.engine.builtin.programs import find_program
 VOICES = ["en-slt", "en-rms", "en-awb", "en-kal16", "zh-female-1", "zh-female-2", "zh-male-1", "zh-male-2"]
 ENGLISH = ("The weather is very nice today.", "I never said that he would come alone.")
 CHINESE = ("今天天气很好，去公园吧。", "他没有告诉我这件事情。")
+MIXED_AMID = "我昨天用 Python language 写了很多代码。"
 MIXED = "我用 Python 写代码，然后上传到 GitHub。"
 
 
@@ -58,7 +59,7 @@ def test_every_voice_speaks_every_kind_of_sentence(engine: BuiltinEngine, voice:
     assert speech.waveform.samples.dtype == np.float32
     assert 1.5 < heard.seconds < 5
     assert heard.peak < 10 ** (-1 / 20)
-    assert heard.level == pytest.approx(-20, abs=0.5)
+    assert heard.level == pytest.approx(-20, abs=1)  # the limiter takes up to 1 dB from a peaky voice
     assert heard.voiced_share > 0.25
 
 
@@ -214,14 +215,14 @@ def test_timings_find_the_pause(engine: BuiltinEngine) -> None:
 
 def test_a_mixed_sentence_holds_both_languages_in_one_register(engine: BuiltinEngine) -> None:
     for voice in VOICES:
-        chinese, mixed = say(engine, "我用写代码。", voice), say(engine, "我用 Python language 写代码。", voice)
+        chinese, mixed = say(engine, "我昨天用写了很多代码。", voice), say(engine, MIXED_AMID, voice)
         english = [word for word in mixed.words if word.word.isascii()]
         start, end = english[0].start_seconds, english[-1].end_seconds
 
         assert mixed.waveform.seconds > chinese.waveform.seconds + 0.5
         assert end - start > 0.5
         home, partner = measure(mixed, 0, start).pitch, measure(mixed, start, end).pitch
-        assert abs(np.log2(partner / home)) < 0.5
+        assert abs(np.log2(partner / home)) < 0.4
 
 
 def test_what_cannot_be_read_is_named(engine: BuiltinEngine) -> None:
