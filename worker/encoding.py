@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from worker.engine.waveform import Samples, Waveform
 
-BLOCK_SAMPLES = 4096  # into the resampler, and into codecs that take frames of any size
+BLOCK_SAMPLES = 32768  # into the resampler, and into codecs that take frames of any size
 
 # libswresample's windowed sinc, twice as long as its default: the images of a tone stay under -100 dB.
 _RESAMPLER = {"filter_size": "64", "cutoff": "0.97"}
