@@ -43,6 +43,7 @@ _CODE_OF_FAULT = {
     "extra_forbidden": "unknown_field",
     "missing": "missing_field",
     "json_invalid": "invalid_json",
+    "model_attributes_type": "invalid_json",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
     "finite_number": "out_of_range",
@@ -50,7 +51,7 @@ _CODE_OF_FAULT = {
     "too_long": "out_of_range",
 }
 
-_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
+_CODE_OF_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
 
 _EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state")
 
@@ -85,6 +86,8 @@ def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
     errors = [{"field": _path(fault["loc"]), "message": fault["msg"]} for fault in faults]
     code = _CODE_OF_FAULT.get(faults[0]["type"], "invalid_value")
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
+    if code == "invalid_json":
+        detail = f"send a JSON object with Content-Type: application/json ({detail})"
     return problem(422, code, detail, extras={"errors": errors})
 
 

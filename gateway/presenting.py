@@ -11,9 +11,10 @@ from shared.ports import JobView, LaneLoad, ObjectStore
 from shared.speech_length import LONGEST_SEGMENT_SECONDS
 
 
-def etag(view: JobView) -> str:
-    """Return a weak validator: it changes with the record and with the place in the queue."""
-    seen = f"{view.job}{view.position}{view.last_position}"
+def etag(view: JobView, *, link_seconds: int) -> str:
+    """Return a weak validator: it changes with the record, the place in the queue, and before a link gets old."""
+    links = int(time.time() / (link_seconds / 2)) if view.audio else 0
+    seen = f"{view.job}{view.position}{view.last_position}{links}"
     return f'W/"{hashlib.sha256(seen.encode()).hexdigest()[:20]}"'
 
 
@@ -47,6 +48,12 @@ def eta_seconds(view: JobView) -> float | None:
         return round(view.last_position * load.seconds_per_step + load.service_seconds, 1)
     running_since = time.time() - (job.started_at or time.time())
     return round(max(load.service_seconds - running_since, 0.1), 1)
+
+
+def matches(if_none_match: str, tag: str) -> bool:
+    """Whether the header names the tag, by RFC 9110's weak comparison."""
+    known = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    return "*" in known or tag.removeprefix("W/") in known
 
 
 def retry_after(load: LaneLoad) -> str:

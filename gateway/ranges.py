@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 
-_ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+_ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$")
 
 
 @dataclass(frozen=True)

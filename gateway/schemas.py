@@ -16,6 +16,7 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"text": "Good morning! 早上好，今天天气真好。", "emotion": "happy", "format": "mp3"},
@@ -25,13 +26,15 @@ class JobRequest(BaseModel):
     )
 
     text: str = Field(description="What to say, in Chinese, English or both. A blank line is a paragraph.")
-    voice: str | None = Field(default=None, description="A voice id from /v1/voices; by default the first one there.")
+    voice: str | None = Field(
+        default=None, max_length=100, description="A voice id from /v1/voices; by default the first one there."
+    )
     emotion: str = Field(
         "neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
     )
     emotion_strength: float = Field(default=1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
     speed: float = Field(default=1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
-    format: str = Field(default="wav", description="wav, mp3, opus, flac, aac or m4a.")
+    format: str = Field(default="wav", max_length=100, description="wav, mp3, opus, flac, aac or m4a.")
     sample_rate: int | None = Field(
         None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
     )

@@ -1,6 +1,7 @@
 """Check a request, record the job, enqueue its first step."""
 
 import hashlib
+import json
 import re
 import time
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from shared.audio_formats import FORMATS
 from shared.errors import (
     ControlCharacter,
     EmptyText,
-    JobNotFound,
     QueueUnavailable,
     TextTooLong,
     UnknownEmotion,
@@ -23,7 +23,7 @@ from shared.errors import (
     UnknownVoice,
     UnsupportedSampleRate,
 )
-from shared.jobs import Job, Lane, SpeechRequest
+from shared.jobs import Job, JobState, Lane, SpeechRequest
 from shared.ports import Catalogue, JobView
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
 
@@ -46,27 +46,38 @@ async def submit(body: JobRequest, services: Services, *, key: str) -> Submissio
     """
     request = checked(body, await services.known.catalogue(), services.settings)
     job = new_job(body, request)
-    fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest() if key else ""
-    place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint)
+    load = await services.known.load(job.lane)
+    place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
     if isinstance(place, str):
-        return await _replayed(place, services)
-    lane = job.lane_of(job.first_step)
+        view = await services.jobs.view(place)
+        if view is None:  # its job has been removed since
+            await services.jobs.forget_key(key)
+            return await submit(body, services, key=key)
+        return await _replayed(view, services)
     try:
-        await services.queue.enqueue(job.id, job.first_step, lane=lane)
+        await _enqueue(job, services)
     except QueueUnavailable:
         await services.jobs.refuse(job, key=key)
         raise
     SUBMITTED.labels(job.lane).inc()
-    load = replace(await services.known.load(job.lane), waiting=place)
     last = None if job.long else place
-    return Submission(JobView(job, request, None, place, last, load), replayed=False)
+    return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
 
 
-async def _replayed(job_id: str, services: Services) -> Submission:
-    view = await services.jobs.view(job_id)
-    if view is None:
-        raise JobNotFound(job_id)
+async def _replayed(view: JobView, services: Services) -> Submission:
+    """Answer with the job as it is; one that still waits may never have been enqueued, and twice does no harm."""
+    if view.job.state is JobState.QUEUED:
+        await _enqueue(view.job, services)
     return Submission(view, replayed=True)
+
+
+async def _enqueue(job: Job, services: Services) -> None:
+    await services.queue.enqueue(job.id, job.first_step, lane=job.lane_of(job.first_step))
+
+
+def fingerprint(body: JobRequest) -> str:
+    """Return a hash that is equal for equal requests, in whatever order their fields came."""
+    return hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest()
 
 
 def new_job(body: JobRequest, request: SpeechRequest) -> Job:

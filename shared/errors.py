@@ -205,12 +205,3 @@ class TimedOut(JobError):
 
     def __init__(self, *, limit_seconds: float) -> None:
         super().__init__(f"speaking one segment took longer than {limit_seconds:g} s")
-
-
-class WorkerLost(JobError):
-    """Every worker that tried this job died with it."""
-
-    code = "worker_lost"
-
-    def __init__(self, attempts: int) -> None:
-        super().__init__(f"the worker died in each of {attempts} attempts")

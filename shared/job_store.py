@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -26,6 +27,8 @@ from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavaila
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step
 from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
 
+log = logging.getLogger(__name__)
+
 CHANGED, CONFLICT, BEING_DELETED = 1, 0, -1
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 
@@ -34,7 +37,9 @@ UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 def _translated() -> Generator[None]:
     try:
         yield
-    except UNREACHABLE as error:
+    except redis.RedisError as error:  # away, or full, or read-only: nothing that another request would mend
+        if not isinstance(error, UNREACHABLE):
+            log.error("Redis refused: %s", error)
         raise StoreUnavailable from error
 
 
@@ -178,6 +183,8 @@ class AsyncRedisJobStore:
         if isinstance(reply, int):
             return reply
         owner, owners_fingerprint = json.loads(reply)
+        if owner == job.id:  # recorded by this very call, whose first reply was lost
+            return 1
         if owners_fingerprint != fingerprint:
             raise IdempotencyConflict(owner)
         return owner
@@ -188,6 +195,10 @@ class AsyncRedisJobStore:
             await self._end(job.id, lambda now: now.failed(failure, now=time.time()))
             if key:
                 await self._redis.delete(records.idempotency_key(key))
+
+    async def forget_key(self, key: str) -> None:
+        with _translated():
+            await self._redis.delete(records.idempotency_key(key))
 
     async def cancel(self, job_id: str) -> Job | None:
         with _translated():

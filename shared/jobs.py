@@ -173,6 +173,8 @@ def start(  # noqa: PLR0913 - one call site, every argument by name
         return Change(Outcome.JOB_FINISHED, job, step)
     if step.state is StepState.DONE:
         return Change(Outcome.STEP_DONE, job, step)
+    if step.state is StepState.RUNNING and step.token == token:
+        return Change(Outcome.APPLIED, job, step)  # this very start, whose reply was lost
     if step.state is StepState.RUNNING and not redelivered and now < step.lease_expires_at:
         return Change(Outcome.HELD, job, step)
     deaths = step.attempts - step.retries
@@ -220,8 +222,15 @@ def release(job: Job, step: Step, *, token: str) -> Change:
     return Change(outcome, job, step)
 
 
+def _done_by(step: Step, token: str) -> bool:
+    """Whether this very holder has finished the step already: the reply to its change was lost on the way."""
+    return step.state is StepState.DONE and step.token == token
+
+
 def finish_segment(job: Job, step: Step, *, token: str, now: float, audio: Audio, engine_seconds: float) -> Change:  # noqa: PLR0913
     """The segment is spoken and stored. A job of one segment has succeeded with it."""
+    if _done_by(step, token):
+        return Change(Outcome.APPLIED, job, step)
     outcome = _held(job, step, token)
     if outcome is not Outcome.APPLIED:
         return Change(outcome, job, step)
@@ -233,6 +242,8 @@ def finish_segment(job: Job, step: Step, *, token: str, now: float, audio: Audio
 
 def finish_plan(job: Job, step: Step, *, token: str, segments: int) -> Change:
     """The text is cut into this many segments."""
+    if _done_by(step, token):
+        return Change(Outcome.APPLIED, job, step)
     outcome = _held(job, step, token)
     if outcome is Outcome.APPLIED:
         job = replace(job, segments_total=segments)
@@ -242,6 +253,8 @@ def finish_plan(job: Job, step: Step, *, token: str, segments: int) -> Change:
 
 def finish_join(job: Job, step: Step, *, token: str, now: float, audio: Audio) -> Change:
     """The segments are joined and stored: the job has succeeded."""
+    if _done_by(step, token):
+        return Change(Outcome.APPLIED, job, step)
     outcome = _held(job, step, token)
     if outcome is Outcome.APPLIED:
         job = _succeeded(job, audio, now)

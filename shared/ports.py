@@ -121,6 +121,10 @@ class AsyncJobStore(Protocol):
         """The job could not be enqueued: record it as failed and free its idempotency key."""
         ...
 
+    async def forget_key(self, key: str) -> None:
+        """Free an idempotency key whose job has been removed."""
+        ...
+
     async def view(self, job_id: str) -> JobView | None: ...
 
     async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:

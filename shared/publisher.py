@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LARGEST_BATCH = 64
 CONFIRM_SECONDS = 3.0
+PATIENCE_SECONDS = 6.0  # of a request, with those before it
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ class BatchPublisher:
         letter = Letter(message, routing_key, loop, loop.create_future())
         self._inbox.put(letter)
         self._ensure_thread()
-        await letter.confirmed
+        try:
+            await asyncio.wait_for(letter.confirmed, PATIENCE_SECONDS)
+        except TimeoutError as error:  # it is dropped if it is still in the inbox
+            raise QueueUnavailable(f"no confirm within {PATIENCE_SECONDS:g} s") from error
 
     def _ensure_thread(self) -> None:
         with self._starting:
@@ -75,7 +79,7 @@ class BatchPublisher:
 
     def _run(self) -> None:
         while True:
-            batch = self._take()
+            batch = [letter for letter in self._take() if not letter.confirmed.done()]
             try:
                 self._send(batch)
             except Exception:  # the thread's edge: without it every later request would wait for ever

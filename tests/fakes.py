@@ -122,6 +122,9 @@ class InMemoryAsyncJobStore:
         self.records.jobs[job.id] = self.records.jobs[job.id].failed(failure, now=time.time())
         self.keys.pop(key, None)
 
+    async def forget_key(self, key: str) -> None:
+        self.keys.pop(key, None)
+
     async def view(self, job_id: str) -> JobView | None:
         job = self.records.jobs.get(job_id)
         if job is None:

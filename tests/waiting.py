@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], *, seconds: float = 20.0, every: float = 0.02) -> T:
+def wait_for(look: Callable[[], T], *, seconds: float = 30.0, every: float = 0.02) -> T:
     """Return what `look` returns as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from celery import Celery, signals
+from celery.utils.log import get_multiprocessing_logger
 
 from shared.logging import set_up_logging
 from shared.queue import QUEUES, make_app, queue_name
@@ -63,9 +64,17 @@ def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks
     return lambda: loaded[0]
 
 
+def _keep_our_logging(**_: Any) -> None:
+    """Called where Celery would set up logging of its own. The logger of its pool writes past ours by default."""
+    if pool := get_multiprocessing_logger():
+        pool.setLevel(logging.ERROR)
+        pool.propagate = True
+
+
 def run(settings: WorkerSettings, *, started_at: float) -> None:
     """Run a worker until SIGTERM."""
     set_up_logging(settings.log_level)
+    signals.setup_logging.connect(_keep_our_logging, weak=False)
     ready = ReadyMarks()
     app = make_worker_app(settings, ready=ready, health=Health(), started_at=started_at)
     arguments = ["--quiet", "worker", "--pool=prefork", "--concurrency=1", f"--queues={queue_name(settings.lane)}"]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ class ReadyMarks:
 
     def has(self, pid: int) -> bool:
         return (self._folder / str(pid)).exists()
+
+    def drop_gone(self, alive: Collection[int]) -> frozenset[int]:
+        """Return the marked children that are not alive, and remove their marks."""
+        gone = frozenset(int(mark.name) for mark in self._folder.iterdir()).difference(alive)
+        for pid in gone:
+            (self._folder / str(pid)).unlink(missing_ok=True)
+        return gone
 
     def remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -82,10 +90,10 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
             super().__init__(parent, **options)
             self._timers: list[Any] = []
             self._consuming = True
-            self._seen: set[int] = set()
+            self._connected = False
 
         def start(self, parent: Any) -> None:
-            self._consuming = True
+            self._consuming = self._connected = True
             self._timers = [
                 parent.timer.call_repeatedly(TICK_SECONDS, self._watch, (parent,)),
                 parent.timer.call_repeatedly(DRAIN_TICK_SECONDS, self._drain, (parent,)),
@@ -99,18 +107,25 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             for timer in self._timers:
                 timer.cancel()
+            self._connected = False
             health.disconnected()
+            self._stop_unless_connected()
 
         def _asked_to_stop(self, *_: Any) -> None:
             health.draining = True
+            self._stop_unless_connected()
+
+        def _stop_unless_connected(self) -> None:
+            """Without a broker nothing can be acknowledged: stop now, and what is in hand comes again."""
+            if health.draining and not self._connected:
+                state.should_stop = 0
 
         def _watch(self, parent: Any) -> None:
             """Consume only while every child is warm: a message would wait for the load in this worker's buffer."""
             health.tick()
             children = {child.pid for child in _children(parent.controller)}
-            for gone in self._seen - children:
+            for gone in ready.drop_gone(children):  # even a child that came and went between two ticks
                 multiprocess.mark_process_dead(gone)  # pyright: ignore[reportUnknownMemberType] - untyped
-            self._seen = children
             warm = all(ready.has(pid) for pid in children)
             if health.draining or warm == self._consuming:
                 return

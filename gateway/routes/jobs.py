@@ -1,5 +1,6 @@
 """Jobs: submit, look, list, fetch the audio, cancel or remove."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 LONGEST_WAIT_SECONDS = 30
 JOB_ID_LENGTH = 36
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 
@@ -54,7 +56,7 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """List jobs, the newest first."""
-    if cursor is not None and len(cursor) != JOB_ID_LENGTH:
+    if cursor is not None and not _JOB_ID.fullmatch(cursor):
         raise InvalidCursor
     views = await services.jobs.page(state=state, before=cursor, limit=limit + 1)
     page = [presenting.status(view, objects=services.objects, settings=services.settings) for view in views[:limit]]
@@ -78,9 +80,10 @@ async def get_job(
 ) -> Response:
     """Look at a job, at once or after waiting for it."""
     view = await _awaited(job_id, services, seconds=wait, known=if_none_match)
-    if presenting.etag(view) == if_none_match:
-        return Response(status_code=304, headers={"ETag": if_none_match})
-    return _answer(view, services, status=200, headers={"ETag": presenting.etag(view), "Cache-Control": "no-cache"})
+    tag = _etag(view, services)
+    if presenting.matches(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return _answer(view, services, status=200, headers={"ETag": tag, "Cache-Control": "no-cache"})
 
 
 @router.delete(
@@ -158,10 +161,14 @@ async def _rest(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
+def _etag(view: JobView, services: Services) -> str:
+    return presenting.etag(view, link_seconds=services.settings.link_seconds)
+
+
 async def _view(job_id: str, services: Services) -> JobView:
-    view = await services.jobs.view(job_id)
+    view = await services.jobs.view(job_id) if len(job_id) == JOB_ID_LENGTH else None
     if view is None:
-        raise JobNotFound(job_id)
+        raise JobNotFound(job_id[:JOB_ID_LENGTH])
     return view
 
 
@@ -172,7 +179,7 @@ async def _awaited(job_id: str, services: Services, *, seconds: float, known: st
         while True:
             view = await _view(job_id, services)
             left = deadline - time.monotonic()
-            news = presenting.etag(view) != known if known else view.job.finished
+            news = not presenting.matches(known, _etag(view, services)) if known else view.job.finished
             if news or view.job.finished or left <= 0:
                 return view
             await changed(left)

@@ -56,6 +56,9 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"text": "hi", "sample_rate": 0}, "out_of_range"),
     ({"text": "hi", "lane": "assembly"}, "invalid_value"),
     ({"text": "hi", "speed": "fast"}, "invalid_value"),
+    ({"text": "hi", "speed": "2"}, "invalid_value"),
+    ({"text": "hi", "seed": True}, "invalid_value"),
+    ({"text": "hi", "voice": "v" * 101}, "out_of_range"),
     ({"text": "hi", "colour": "red"}, "unknown_field"),
     ({"text": "hi", "metadata": {"k": "v" * 501}}, "out_of_range"),
     ({}, "missing_field"),
@@ -92,6 +95,17 @@ def test_json_that_is_none_is_named(world: World) -> None:
     answer = world.client.post("/v1/jobs", content=b"{text", headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json")
+    assert answer.json()["errors"][0]["field"] == "body"
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [(b'{"text": "\xff"}', "application/json"), (b'{"text": "hi"}', "text/plain"), (b"[]", "application/json")],
+)
+def test_a_body_that_is_no_json_object_is_named(world: World, content: bytes, content_type: str) -> None:
+    answer = world.client.post("/v1/jobs", content=content, headers={"Content-Type": content_type})
+
+    assert answer.json()["code"] == "invalid_json"
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -112,9 +126,38 @@ def test_the_same_key_and_body_is_the_same_job(world: World) -> None:
 
     assert first.json()["id"] == second.json()["id"]
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert len(world.queue.messages) == 1
+    assert {message[:2] for message in world.queue.messages} == {(first.json()["id"], "0")}
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
     assert other.json()["job_id"] == first.json()["id"]
+
+
+def test_a_key_is_for_the_same_request_in_whatever_order_its_fields_come(world: World) -> None:
+    headers, one, two = {"Idempotency-Key": "k"}, {"a": "1", "b": "2"}, {"b": "2", "a": "1"}
+    first = world.client.post("/v1/jobs", json={"text": "hi", "metadata": one}, headers=headers)
+    second = world.client.post("/v1/jobs", json={"metadata": two, "text": "hi"}, headers=headers)
+
+    assert first.json()["id"] == second.json()["id"]
+
+
+def test_a_waiting_job_that_is_sent_again_is_enqueued_again(world: World) -> None:
+    job_id = world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"}).json()["id"]
+    world.queue.messages.clear()  # as if the gateway had died before it enqueued
+
+    world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"})
+
+    assert world.queue.messages == [(job_id, "0", Lane.INTERACTIVE)]
+
+
+def test_the_key_of_a_removed_job_makes_a_new_one(world: World) -> None:
+    headers = {"Idempotency-Key": "k"}
+    job_id = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers).json()["id"]
+    for _ in range(2):  # cancel, then remove
+        world.client.delete(f"/v1/jobs/{job_id}")
+
+    answer = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers)
+
+    assert answer.status_code == 202
+    assert answer.json()["id"] != job_id
 
 
 def test_a_broker_that_refuses_leaves_nothing_half_accepted(world: World) -> None:
@@ -155,7 +198,8 @@ def test_an_unchanged_job_is_304(world: World) -> None:
     job_id = world.submit()
     etag = world.client.get(f"/v1/jobs/{job_id}").headers["ETag"]
 
-    assert world.client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": etag}).status_code == 304
+    for known in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+        assert world.client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": known}).status_code == 304
     world.succeed(job_id)
     assert world.client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": etag}).status_code == 200
 
@@ -176,7 +220,8 @@ def test_pages_follow_each_other(world: World) -> None:
 
     assert [job["id"] for job in first["jobs"] + second["jobs"]] == ids[::-1]
     assert second["next_cursor"] is None
-    assert world.client.get("/v1/jobs?cursor=x").json()["code"] == "invalid_cursor"
+    for cursor in ("x", "z" * 36):
+        assert world.client.get(f"/v1/jobs?cursor={cursor}").json()["code"] == "invalid_cursor"
     assert world.client.get("/v1/jobs?state=done").status_code == 422
 
 
@@ -206,6 +251,7 @@ RANGES = [
     ("bytes=0-1,4-5", 200, b"0123456789", None),
     ("lines=1-2", 200, b"0123456789", None),
     ("bytes=5-2", 200, b"0123456789", None),
+    ("bytes=0-" + "9" * 5000, 200, b"0123456789", None),
 ]
 
 

@@ -51,6 +51,12 @@ class RunningFleet:
     def worker_url(self, lane: Lane) -> str:
         return f"http://{LOOPBACK}:{self.fleet.health_ports[lane]}"
 
+    @property
+    def ready(self) -> bool:
+        """Whether gateway and workers take work."""
+        ports = [self.fleet.port, *self.fleet.health_ports.values()]
+        return all(http_ok(port, "/readyz") for port in ports)
+
     def new_worker(self, lane: Lane = Lane.INTERACTIVE, **settings: str) -> Worker:
         """Return another worker, not started yet; a test names the settings that differ."""
         (port,) = free_ports(1)

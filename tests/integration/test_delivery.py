@@ -107,7 +107,7 @@ def test_an_idle_worker_asked_to_stop_is_gone_at_once(fleet: RunningFleet) -> No
 
     worker.process.terminate()
 
-    wait_for(lambda: not worker.process.running, seconds=5)
+    wait_for(lambda: not worker.process.running, seconds=10)
     assert worker.process.exit_code == 0
 
 

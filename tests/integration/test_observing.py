@@ -87,3 +87,10 @@ def test_no_log_has_the_text_of_a_job(fleet: RunningFleet, ending: str) -> None:
     fleet.api.http.post("/v1/jobs", content=f'{{"text": "{marker}"'.encode())
 
     assert not [path for path in fleet.logs.iterdir() if marker in path.read_text(errors="replace")]
+
+
+def test_the_metrics_of_children_that_died_are_not_kept(fleet: RunningFleet) -> None:
+    assert fleet.api.finished(fleet.api.submit("All three must die."))["error"]["code"] == "worker_lost"
+    fleet.api.spoken("And somebody survives.")
+
+    wait_for(lambda: metric(fleet.worker_url(Lane.INTERACTIVE), "emotivoice_busy_children") == 0)

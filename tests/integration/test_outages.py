@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from cli.stack.process import Process, check_running
-from tests.api import Json
+from shared.jobs import Lane
+from tests.api import Json, metric
 from tests.integration.conftest import RunningFleet
 from tests.waiting import wait_for
 
@@ -35,7 +36,7 @@ def nobody_restarted(fleet: RunningFleet) -> Iterator[None]:
     yield
     check_running(ours)
     assert [process.pid for process in ours] == before
-    wait_for(lambda: all(process.ready() for process in ours), seconds=30)
+    wait_for(lambda: fleet.ready)
     assert fleet.api.spoken(f"Everything works again, {time.time_ns()}.")["attempts"] == 1
 
 
@@ -126,14 +127,15 @@ def test_a_job_in_hand_is_finished_once_redis_is_back(fleet: RunningFleet) -> No
 
 
 def test_a_job_is_finished_once_the_object_store_is_back(fleet: RunningFleet) -> None:
+    worker, retries = fleet.worker_url(Lane.INTERACTIVE), 'emotivoice_step_retries_total{code="storage_unavailable"}'
+    before = metric(worker, retries)
     with stopped(fleet.servers.s3):
         job_id = fleet.api.submit(f"There is no shelf for this yet, {time.time_ns()}.")
-        assert fleet.api.running(job_id)["attempts"] == 1
+        wait_for(lambda: metric(worker, retries) == before + 1)
         assert "s3" in wait_for(unready(fleet))
-        time.sleep(1)  # so that the worker has met the outage
 
     job = fleet.api.finished(job_id)
-    assert job["state"] == "succeeded"
+    assert (job["state"], job["attempts"]) == ("succeeded", 2)
     assert fleet.api.audio(job_id)
 
 

@@ -54,6 +54,18 @@ def test_a_released_step_starts_again() -> None:
     assert (again.outcome, again.step.attempts) == (Outcome.APPLIED, 2)
 
 
+def test_a_change_whose_reply_was_lost_is_made_again_without_harm() -> None:
+    job = replace(JOB, long=True, segments_total=2)
+    first = started(job, Step("0"))
+    again = started(first.job, first.step)
+    done = lifecycle.finish_segment(again.job, again.step, token="t", now=2.0, audio=AUDIO, engine_seconds=1)
+
+    twice = lifecycle.finish_segment(done.job, done.step, token="t", now=3.0, audio=AUDIO, engine_seconds=1)
+
+    assert (again.outcome, again.step.attempts) == (Outcome.APPLIED, 1)
+    assert (twice.outcome, twice.job, twice.step) == (Outcome.APPLIED, done.job, done.step)
+
+
 def test_a_long_job_has_its_plan_its_segments_and_its_join() -> None:
     job = replace(JOB, long=True, segments_total=2)
 

@@ -37,7 +37,7 @@ def test_every_format_is_stored_under_its_own_name(world: World, format: str) ->
     assert world.heard(job_id).seconds == pytest.approx(world.audio(job_id).seconds, abs=0.15)
 
 
-def test_words_follow_each_other_within_the_audio(world: World) -> None:
+def test_words_follow_each_other_to_the_end_of_the_audio(world: World) -> None:
     job_id = world.submit(THREE)
 
     world.deliver(job_id)
@@ -46,7 +46,7 @@ def test_words_follow_each_other_within_the_audio(world: World) -> None:
     times = [moment for _, start, end in words for moment in (start, end)]
     assert len(words) == len(world.engine.spoken) == 3
     assert times == sorted(times)
-    assert times[-1] <= world.audio(job_id).seconds + 1e-6
+    assert times[-1] == pytest.approx(world.audio(job_id).seconds, abs=1e-3)  # a hum ends with its word
 
 
 def test_the_engine_time_is_counted(world: World) -> None:

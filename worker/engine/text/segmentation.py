@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 from math import ceil
 
 from worker.engine.text.characters import is_han, is_mark
 from worker.engine.text.words import ABBREVIATED
 
+WINDOW = 1000  # characters among which the next cut is looked for: a long text costs its length, not its square
+CONTEXT = 80  # characters around a mark that tell whether it ends a sentence
 MAX_WEIGHT = 120  # a Han character weighs 3, any other 1: 40 Chinese characters or 20 English words, about 8 s
 
 
@@ -82,7 +85,8 @@ def _sentences(paragraph: str) -> Iterator[str]:
         if match.start() < start:
             continue
         end = _after_closing(paragraph, start, match.end())
-        if _ends_sentence(paragraph[start : match.start()], match[0], paragraph[end:]):
+        before = paragraph[max(start, match.start() - CONTEXT) : match.start()]
+        if _ends_sentence(before, match[0], paragraph[end : end + CONTEXT]):
             yield paragraph[start:end]
             start = end
     yield paragraph[start:]
@@ -125,8 +129,10 @@ def _point_ends_sentence(before: str, following: str) -> bool:
 def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
     """A sentence, in as many pieces as its weight asks for."""
     rest = _GAP.sub(" ", sentence).strip()
-    while weight(rest) > max_weight:
-        cut = _best_cut(rest, max_weight)
+    while weight(rest[: max_weight + 1]) > max_weight:
+        cut = _best_cut(rest[:WINDOW], max_weight)
+        if cut is None and len(rest) > WINDOW:  # one word fills the window
+            cut = _best_cut(rest, max_weight)
         if cut is None:
             break
         yield Piece(rest[:cut].rstrip(), Pause.PHRASE)
@@ -137,13 +143,14 @@ def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
 
 def _best_cut(text: str, max_weight: int) -> int | None:
     """The cut of the best kind that divides most evenly; the first of any kind where none fits."""
-    total = weight(text)
+    weights = [0, *accumulate(map(weight, text))]  # of each beginning of the text
+    total = weights[-1]
     even = total / ceil(total / max_weight)
     kinds = [_phrase_cuts(text), _word_cuts(text), [match.end() for match in _GAP.finditer(text)]]
     for kind, least in zip(kinds, (max_weight // 4, 1, 1), strict=True):
-        fitting = [cut for cut in kind if least <= weight(text[:cut].rstrip()) <= max_weight]
+        fitting = [cut for cut in kind if least <= weights[len(text[:cut].rstrip())] <= max_weight]
         if fitting:
-            return min(fitting, key=lambda cut: abs(weight(text[:cut]) - even))
+            return min(fitting, key=lambda cut: abs(weights[cut] - even))
     return min((cut for kind in kinds for cut in kind if 0 < cut < len(text)), default=None)
 
 

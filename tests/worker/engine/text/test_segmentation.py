@@ -1,6 +1,7 @@
 """Where texts are split, and that nothing is lost."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -141,3 +142,14 @@ def test_pieces_have_an_upper_bound(text: str) -> None:
 @given(st.lists(st.from_regex(r"[A-Za-z]{1,12}|\d{1,3}(,\d{3}){0,2}", fullmatch=True), min_size=1, max_size=120))
 def test_english_words_and_numbers_stay_whole(words: list[str]) -> None:
     assert " ".join(texts(" ".join(words))).split() == words
+
+
+@pytest.mark.parametrize("text", ["word " * 20_000, "好" * 100_000, "a" * 100_000, "a.b." * 25_000, "你好，" * 33_000])
+def test_the_longest_text_of_a_job_is_split_in_time_that_grows_with_its_length(text: str) -> None:
+    def cpu_seconds(part: str) -> float:
+        started = time.process_time()
+        split(part)
+        return time.process_time() - started
+
+    split(text[:1000])  # dictionaries are read once
+    assert cpu_seconds(text) < 40 * max(cpu_seconds(text[: len(text) // 10]), 0.02)
