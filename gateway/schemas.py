@@ -158,11 +158,6 @@ class EmotionList(BaseModel):
     free_text: bool = Field(description="Whether an emotion may be any sentence.")
 
 
-class FieldProblem(BaseModel):
-    field: str
-    message: str
-
-
 class Problem(BaseModel):
     """RFC 9457."""
 

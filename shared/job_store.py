@@ -29,7 +29,7 @@ from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
 
 log = logging.getLogger(__name__)
 
-CHANGED, CONFLICT, BEING_DELETED = 1, 0, -1
+CHANGED, BEING_DELETED = 1, -1  # what commit.lua answers; 0: another change came first
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 
 
