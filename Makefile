@@ -1,6 +1,6 @@
 # `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit static check bench lock wheelhouse clean setup-demo setup-dev
+.PHONY: help demo up test unit static check bench lock wheelhouse clean setup-demo setup-model setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ clean: ## remove everything that make made, the local stack's data too
 
 setup-demo:
 	@PYTHON=$(PYTHON) scripts/setup.sh demo
+
+setup-model:
+	@PYTHON=$(PYTHON) scripts/setup.sh model
 
 setup-dev:
 	@PYTHON=$(PYTHON) scripts/setup.sh dev

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import speaking, tables
+from cli import model, speaking, tables
 from cli.errors import ClientError
 from cli.stack.up import up
 from shared.jobs import JobState
@@ -114,10 +114,14 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[
         str | None, typer.Option("-f", "--file", metavar="FILE", help="A UTF-8 text file; - is standard input.")
     ] = None,
-    voice: Annotated[str | None, typer.Option(help="One of `emotivoice voices`.")] = None,
+    voice: Annotated[str | None, typer.Option(help="One of `emotivoice voices`, by id or name.")] = None,
     emotion: Annotated[str | None, typer.Option(help="One of `emotivoice emotions`.")] = None,
     emotion_strength: Annotated[float | None, typer.Option(min=0, max=2, help="0 is neutral, 1 as told.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.25, max=4, help="2 is twice as fast.")] = None,
+    pitch_shift: Annotated[float | None, typer.Option(min=-12, max=12, help="In semitones.")] = None,
+    pitch_scale: Annotated[float | None, typer.Option(min=0, max=2, help="0 is monotonous.")] = None,
+    energy_shift: Annotated[float | None, typer.Option(min=-12, max=12, help="In decibels.")] = None,
+    energy_scale: Annotated[float | None, typer.Option(min=0, max=2, help="0 is evenly loud.")] = None,
     format: Annotated[Format | None, typer.Option(help="By default what the file's extension means.")] = None,
     sample_rate: Annotated[int | None, typer.Option(help="In Hz; by default the engine's own.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same audio.")] = None,
@@ -134,6 +138,10 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
         "emotion": emotion,
         "emotion_strength": emotion_strength,
         "speed": speed,
+        "pitch_shift": pitch_shift,
+        "pitch_scale": pitch_scale,
+        "energy_shift": energy_shift,
+        "energy_scale": energy_scale,
         "format": chosen,
         "sample_rate": sample_rate,
         "seed": seed,
@@ -205,6 +213,8 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
         found = client.emotions()
     (tables.show_json if as_json else tables.show_emotions)(found)
 
+
+app.add_typer(model.app, name="model")
 
 app.command(
     epilog="\b\nExamples:\n  emotivoice up\n  emotivoice up --fresh --port 0   # leaves nothing behind, any free port"

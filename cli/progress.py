@@ -1,4 +1,4 @@
-"""How far a job is, on a terminal."""
+"""How far a job or a transfer is, on a terminal."""
 
 import sys
 from collections.abc import Callable, Generator
@@ -37,3 +37,18 @@ def described(job: dict[str, Any]) -> str:
         f"about {queue['eta_seconds']:.0f} s to go" if queue.get("eta_seconds") is not None else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+@contextmanager
+def bytes_bar(total: int) -> Generator[Callable[[int], None]]:
+    """Yield a function that counts bytes on their way, shown on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

@@ -25,6 +25,7 @@ def main() -> None:
     lock.write_text(without_addresses(lock.read_text()))
     runtime = ("--no-dev", "--extra", "builtin", "--extra", "local")
     uv(*EXPORT, *runtime, "--output-file", "requirements.lock")
+    uv(*EXPORT, *runtime, "--extra", "emotivoice", "--output-file", "requirements-model.lock")
     uv(*EXPORT, "--all-extras", "--all-groups", "--output-file", "requirements-dev.lock")
     lock_uv()
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv and install what the project needs: `scripts/setup.sh demo` to run it, `scripts/setup.sh dev` to work on it.
+# Make .venv and install what the project needs: `scripts/setup.sh demo` to run it, `model` to run it with the EmotiVoice
+# model (torch too), `dev` to work on it.
 # A second run is instant: stamps in .venv say what was installed. Runs with the bash 3.2 of macOS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,15 +13,16 @@ missing="" # system packages, separated by spaces
 
 main() {
     case $profile in
-        demo | dev) ;;
-        *) say "usage: scripts/setup.sh demo|dev"; exit 2 ;;
+        demo | model | dev) ;;
+        *) say "usage: scripts/setup.sh demo|model|dev"; exit 2 ;;
     esac
     local base
     base=$(find_python)
     install_system_packages "$base"
-    if ! installed "$profile" "$base" && ! { [ "$profile" = demo ] && installed dev "$base"; }; then
+    if ! installed_already "$base"; then
         make_environment "$base"
         install_python_packages "$(lock_of "$profile")"
+        if [ "$profile" != demo ]; then install_torch; fi
         fingerprint "$profile" "$base" >".venv/.stamp-$profile"
     fi
     printf '%s' "$missing" >.venv/.stamp-system # the next run does not try again to install these
@@ -40,10 +42,20 @@ find_python() {
     exit 1
 }
 
-lock_of() { if [ "$1" = dev ]; then echo requirements-dev.lock; else echo requirements.lock; fi; }
+lock_of() { if [ "$1" = demo ]; then echo requirements.lock; else echo "requirements-$1.lock"; fi; }
 
 # What an installation depends on: where it is, its Python, what is locked.
-fingerprint() { { printf '%s\n' "$PWD" "$2"; cat "$(lock_of "$1")" pyproject.toml scripts/setup.sh; } | cksum; }
+fingerprint() { { printf '%s\n' "$PWD" "$2"; cat "$(lock_of "$1")" requirements-torch.txt pyproject.toml scripts/setup.sh; } | cksum; }
+
+# Each profile holds what the ones before it do.
+installed_already() {
+    local larger
+    case $profile in demo) larger="demo model dev" ;; model) larger="model dev" ;; dev) larger="dev" ;; esac
+    for larger in $larger; do
+        if installed "$larger" "$1"; then return 0; fi
+    done
+    return 1
+}
 
 installed() { [ -x "$python" ] && [ "$(stamp "$1")" = "$(fingerprint "$1" "$2")" ]; }
 
@@ -130,6 +142,30 @@ install_python_packages() {
     install --require-hashes --requirement "$1" || fail
     install --no-deps --editable . || fail
     say "  that took $((SECONDS - started)) s"
+}
+
+# torch comes in builds of very different size. Without an NVIDIA GPU none that brings CUDA is installed.
+install_torch() {
+    local started=$SECONDS
+    if "$python" -c 'import torch' 2>/dev/null; then return; fi
+    if [ -e /dev/nvidia0 ] || [ -e /dev/dxg ] || ! torch_brings_cuda; then
+        say "installing torch ..."
+        pip_install --requirement requirements-torch.txt || fail
+    else
+        say "installing the CPU build of torch: this machine has no NVIDIA GPU ..."
+        uv_install --torch-backend cpu --requirement requirements-torch.txt || {
+            say "the CPU build can't be had, and the default one would bring CUDA. Install a torch that you want with"
+            say "  $python -m pip install ..., then run this again."
+            exit 1
+        }
+    fi
+    say "  that took $((SECONDS - started)) s"
+}
+
+# Asks pip what it would install.
+torch_brings_cuda() {
+    "$python" -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report - \
+        --requirement requirements-torch.txt 2>>"$log" | grep -qE '"name": "(nvidia|cuda|triton)[a-z0-9-]*"'
 }
 
 install() { uv_install "$@" || pip_install "$@"; }

@@ -15,7 +15,7 @@ from gateway.settings import GatewaySettings
 from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock", "uv.lock")
+LOCKS = ("requirements.lock", "requirements-model.lock", "requirements-dev.lock", "requirements-uv.lock", "uv.lock")
 OURS = ("gateway", "worker-interactive", "worker-bulk", "worker-assembly")
 
 
@@ -38,7 +38,7 @@ def test_no_lock_has_torch_or_cuda(name: str) -> None:
     assert not heavy.search((ROOT / name).read_text())
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-uv.lock"])
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "uv.lock"])
 def test_every_locked_requirement_has_hashes(name: str) -> None:
     text = (ROOT / name).read_text().replace("\\\n", "")
     requirements = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
@@ -56,7 +56,7 @@ def test_the_lock_is_up_to_date() -> None:
 def test_the_requirements_follow_from_the_lock() -> None:
     locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
     versions = {f"{package['name']}=={package['version']}" for package in locked}
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-model.lock", "requirements-dev.lock"):
         assert set(re.findall(r"^([a-z0-9.-]+==[^ ]+)", (ROOT / name).read_text(), re.MULTILINE)) <= versions
 
 

@@ -11,3 +11,11 @@ class EngineUnavailable(EngineError):
 
 class UnspeakableText(EngineError):
     """Nothing in the text can be spoken: it holds only marks, or no script that this voice reads."""
+
+
+class OutOfMemory(EngineError):
+    """An utterance does not fit into memory, even alone. The engine is fit for the next one."""
+
+
+class DeviceLost(EngineError):
+    """The GPU failed in a way that only a new process mends: every further call would fail too."""

@@ -1,8 +1,8 @@
 """What goes into an engine and what comes out of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from worker.engine.waveform import Waveform
 
@@ -22,14 +22,27 @@ class Voice:
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one model call speaks: about a sentence."""
+    """What one model call speaks: about a sentence. An engine lists in `controls` which of the last four it obeys."""
 
     text: str
-    voice: str
+    voice: str | tuple[float, ...]  # an id, a blend of ids such as "8051*0.7+985*0.3", or a speaker embedding (D,)
     emotion: str = NEUTRAL
     emotion_strength: float = 1.0  # 0 is neutral, 1 as the tag says, up to 2
     speed: float = 1.0  # 2 is twice as fast; pitch stays
     seed: int = 0
+    pitch_shift: float = 0.0  # semitones
+    pitch_scale: float = 1.0  # factor on the distance from the mean pitch: 0 is monotonous, 2 sings
+    energy_shift: float = 0.0  # decibels
+    energy_scale: float = 1.0  # factor on the distance from the mean energy
+
+
+@dataclass(frozen=True)
+class PhonemeTiming:
+    """When a phoneme sounds, in seconds from the start of its waveform."""
+
+    phoneme: str
+    start_seconds: float
+    end_seconds: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,9 @@ class Speech:
     """A spoken utterance."""
 
     waveform: Waveform
-    words: tuple[WordTiming, ...] = field(default=())
+    words: tuple[WordTiming, ...] = ()
+    phonemes: tuple[PhonemeTiming, ...] = ()
+    warnings: tuple[str, ...] = ()  # what was not spoken as it was written, a sentence each
 
 
 class Engine(Protocol):
@@ -59,12 +74,30 @@ class Engine(Protocol):
     emotions: tuple[str, ...]
     free_text_emotion: bool  # whether an emotion may be any sentence, not only a tag
     missing: dict[str, str]  # voice id -> why it can't speak here, and what to install
+    controls: tuple[str, ...]  # which of pitch_shift, pitch_scale, energy_shift, energy_scale an utterance may set
+    blends: bool  # whether a voice may be a blend: "8051*0.7+985*0.3"
+    batch_size: int  # how many utterances it likes to get in one call: 1 where a batch is no faster
+
+    def warm_up(self) -> None:
+        """Speak what makes the first real utterance as fast as the next: kernels, caches, dictionaries."""
+        ...
 
     def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
         """Speak each utterance; the result is in the same order.
 
         Raises:
             UnspeakableText: an utterance has nothing that can be spoken.
+            OutOfMemory: an utterance does not fit into memory, even alone.
+            DeviceLost: this process can't use its GPU any more.
             EngineError: anything else that kept it from speaking.
         """
+        ...
+
+
+@runtime_checkable
+class MeasuresMemory(Protocol):
+    """An engine that knows the memory of its GPU."""
+
+    def memory(self) -> dict[str, int]:
+        """Return bytes by kind: allocated and reserved by this process; free and total of the GPU."""
         ...

@@ -35,14 +35,27 @@ def silence(seconds: float, sample_rate: int) -> Waveform:
 
 def fade_edges(waveform: Waveform, seconds: float = FADE_SECONDS) -> Waveform:
     """Fade in and out over a few ms, so that whatever stands beside it makes no click."""
-    n = min(round(seconds * waveform.sample_rate), len(waveform.samples) // 2)
-    if n == 0:
-        return waveform
-    ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(n) / n)).astype(np.float32)  # starts at exactly 0
+    return fade_out(fade_in(waveform, seconds), seconds)
+
+
+def fade_in(waveform: Waveform, seconds: float = FADE_SECONDS) -> Waveform:
+    """Fade in only: for the first piece of a waveform that comes in pieces, `fade_out` being for the last."""
+    ramp = _ramp(waveform, seconds)
     samples = waveform.samples.copy()
-    samples[:n] *= ramp
-    samples[-n:] *= ramp[::-1]
+    samples[: len(ramp)] *= ramp
     return replace(waveform, samples=samples)
+
+
+def fade_out(waveform: Waveform, seconds: float = FADE_SECONDS) -> Waveform:
+    ramp = _ramp(waveform, seconds)
+    samples = waveform.samples.copy()
+    samples[len(samples) - len(ramp) :] *= ramp[::-1]
+    return replace(waveform, samples=samples)
+
+
+def _ramp(waveform: Waveform, seconds: float) -> Samples:
+    n = min(round(seconds * waveform.sample_rate), len(waveform.samples) // 2)
+    return (0.5 - 0.5 * np.cos(np.pi * np.arange(n) / max(n, 1))).astype(np.float32)  # starts at exactly 0
 
 
 def join(parts: Sequence[tuple[Waveform, float]]) -> Waveform:

@@ -6,6 +6,7 @@ speech, or is refused by name.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from worker.engine.errors import UnspeakableText
 
@@ -32,11 +33,16 @@ _LIGATURES = {"ﬁ": "fi", "ﬂ": "fl", "㎡": "m²", "㎞": "km", "㎏": "kg", 
 _SAME = str.maketrans({"￥": "¥", "￡": "£", "−": "-"} | _LIGATURES) | _FULLWIDTH | _BLANKS | _CIRCLED | _ROMAN
 LATIN_LETTER = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]")
 LATIN_WORD = re.compile("[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+)*")
-_GREEK = range(0x391, 0x3CA)
+_GREEK = frozenset("αβγδεζηθικλμνξοπρςστυφχψωΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩµ")  # without accents: these have names
 
 
 def is_han(character: str) -> bool:
-    return "\u4e00" <= character <= "\u9fff" or "\u3400" <= character <= "\u4dbf" or character in "〇々"
+    return (
+        "\u4e00" <= character <= "\u9fff"
+        or "\u3400" <= character <= "\u4dbf"
+        or "\U00020000" <= character <= "\U000323af"  # rare ones; a reading is known for most
+        or character in "〇々"
+    )
 
 
 def is_latin(character: str) -> bool:
@@ -44,7 +50,7 @@ def is_latin(character: str) -> bool:
 
 
 def is_greek(character: str) -> bool:
-    return ord(character) in _GREEK or character == "µ"
+    return character in _GREEK
 
 
 def is_mark(character: str) -> bool:
@@ -63,15 +69,16 @@ def require_readable(text: str) -> None:
     Raises:
         UnspeakableText: naming each character that nothing here can read, or the marks when there is nothing else.
     """
-    unknown = sorted({character for character in text if not _readable(character)})
+    unknown = sorted({character for character in text if not is_readable(character)})
     if unknown:
-        raise UnspeakableText(f"no voice here can read {_names(unknown)}")
+        raise UnspeakableText(f"no voice here can read {names(unknown)}")
     if all(is_mark(character) for character in text):
         marks = sorted({character for character in text if not character.isspace()})
-        raise UnspeakableText(f"nothing can be spoken: the text holds only {_names(marks) if marks else 'blanks'}")
+        raise UnspeakableText(f"nothing can be spoken: the text holds only {names(marks) if marks else 'blanks'}")
 
 
-def _readable(character: str) -> bool:
+def is_readable(character: str) -> bool:
+    """Whether a character of tidied text sounds or is a mark."""
     return (
         is_mark(character)
         or is_han(character)
@@ -82,7 +89,8 @@ def _readable(character: str) -> bool:
     )
 
 
-def _names(characters: list[str], limit: int = 8) -> str:
+def names(characters: Sequence[str], limit: int = 8) -> str:
+    """A list of characters for a message, such as '🚀' (ROCKET)."""
     shown = [f"{c!r} ({unicodedata.name(c, f'U+{ord(c):04X}')})" for c in characters[:limit]]
     return ", ".join(shown) + (f" and {len(characters) - limit} more" if len(characters) > limit else "")
 

@@ -22,12 +22,12 @@ def language_around(text: str, start: int, end: int, main: Language) -> Language
     It is the sentence's, unless the letters on both sides agree on the other one: in 他说 I have 3 apples 然后走了
     the 3 is English; in 我买了 iPhone 15 it is Chinese, as Chinese speakers read it.
     """
-    before, after = _nearest(text[:start][::-1]), _nearest(text[end:])
+    before, after = _nearest(text, range(start - 1, -1, -1)), _nearest(text, range(end, len(text)))
     return before if before is not None and before == after else main
 
 
-def _nearest(text: str) -> Language | None:
-    for character in text:
+def _nearest(text: str, positions: range) -> Language | None:
+    for character in map(text.__getitem__, positions):
         if character in PAUSES or character in SENTENCE_ENDS:
             return None
         if is_han(character):

@@ -6,8 +6,8 @@ point one"; it also gives no map from what was written to what is said, which th
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from worker.engine.errors import UnspeakableText
@@ -24,7 +24,7 @@ from worker.engine.text.characters import (
     tidy,
 )
 from worker.engine.text.language import Language, language_around, main_language
-from worker.engine.text.rules import READERS
+from worker.engine.text.rules import READERS, Rule
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Token:
     spoken: str
     language: Language
     pause: str = ""
+    start: int = field(default=0, compare=False)  # its place in the tidied text; blanks beside it may be included
+    end: int = field(default=0, compare=False)
 
 
 def normalize(text: str, default: Language = "en") -> list[Token]:
@@ -50,17 +52,31 @@ def normalize(text: str, default: Language = "en") -> list[Token]:
     """
     text = tidy(text)
     require_readable(text)
-    main = main_language(text, default)
-    claims = _claims(text, main)
+    tokens = read(text, main_language(text, default))
+    if not any(token.spoken for token in tokens):
+        raise UnspeakableText("nothing can be spoken: the text holds only marks")
+    return tokens
+
+
+def read(text: str, main: Language, *, held: Sequence[tuple[int, int]] = (), rules: Sequence[Rule] = ()) -> list[Token]:
+    """Read tidied text whose characters are all readable.
+
+    Args:
+        main: the language of the sentence.
+        held: spans that the caller says itself; each becomes a token with nothing to say.
+        rules: readings to try before those that every engine has.
+    Raises:
+        UnspeakableText: it holds a Greek word.
+    """
+    claims = _claims(text, main, held, rules)
+    shouting = words.is_shouting(text)
     tokens: list[Token] = []
     position = 0
     for start in sorted(claims):
-        tokens += _plain(text, position, start, main)
-        token, position = claims[start]
-        tokens.append(token)
-    tokens += _plain(text, position, len(text), main)
-    if not any(token.spoken for token in tokens):
-        raise UnspeakableText("nothing can be spoken: the text holds only marks")
+        tokens += _plain(text, position, start, main, shouting=shouting)
+        tokens.append(claims[start])
+        position = claims[start].end
+    tokens += _plain(text, position, len(text), main, shouting=shouting)
     return tokens
 
 
@@ -71,18 +87,20 @@ def spoken_text(text: str, default: Language = "en") -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
-def _claims(text: str, main: Language) -> dict[int, tuple[Token, int]]:
-    """What the rules read: start -> (token, end)."""
-    claims: dict[int, tuple[Token, int]] = {}
+def _claims(text: str, main: Language, held: Sequence[tuple[int, int]], rules: Sequence[Rule]) -> dict[int, Token]:
+    """What is held and what the rules read, by its start."""
+    claims = {start: Token(text[start:end], "", main, start=start, end=end) for start, end in held}
     taken = bytearray(len(text))
-    for rule in (*words.RULES, *number_rules.RULES):
+    for start, end in held:
+        taken[start:end] = b"\x01" * (end - start)
+    for rule in (*rules, *words.RULES, *number_rules.RULES):
         for match in rule.pattern.finditer(text):
             start, end = _claimed(match)
             if any(taken[start:end]):
                 continue
             language = rule.language or language_around(text, start, end, main)
             spoken = rule.read(match, READERS[language])
-            claims[start] = Token(text[start:end].strip(), spoken, language), end
+            claims[start] = Token(text[start:end].strip(), spoken, language, start=start, end=end)
             taken[start:end] = b"\x01" * (end - start)
     return claims
 
@@ -91,21 +109,21 @@ def _claimed(match: re.Match[str]) -> tuple[int, int]:
     return match.span("n") if match.groupdict().get("n") else match.span()
 
 
-def _plain(text: str, start: int, end: int, main: Language) -> Iterator[Token]:
+def _plain(text: str, start: int, end: int, main: Language, *, shouting: bool) -> Iterator[Token]:
     """Letters, marks and single symbols between the claims."""
     position = start
     while position < end:
         character = text[position]
         stop = position + 1
         if is_han(character):
-            yield Token(character, character, "zh")
+            yield Token(character, character, "zh", start=position, end=stop)
         elif is_latin(character):
             match = LATIN_WORD.match(text, position, end)
             stop = match.end() if match else stop
             word = text[position:stop]
-            yield Token(word, words.say_word(word, shouting=words.is_shouting(text)), "en")
-        elif character.isdigit():  # a form no rule foresaw
-            yield Token(character, READERS[main].digits(character), main)
+            yield Token(word, words.say_word(word, shouting=shouting), "en", start=position, end=stop)
+        elif character.isdecimal():  # a form no rule foresaw; ² is a symbol
+            yield Token(character, READERS[main].digits(character), main, start=position, end=stop)
         elif is_mark(character):
             yield from _mark(text, position, main)
         else:
@@ -116,11 +134,14 @@ def _plain(text: str, start: int, end: int, main: Language) -> Iterator[Token]:
 def _mark(text: str, position: int, main: Language) -> Iterator[Token]:
     character = text[position]
     if character in SENTENCE_ENDS:
-        yield Token(character, "", main, {"。": ".", "！": "!", "？": "?"}.get(character, character))
+        pause = {"。": ".", "！": "!", "？": "?"}.get(character, character)
     elif character in PAUSES or _is_dash(text, position):
-        yield Token(character, "", main, ",")
-    elif not character.isspace():
-        yield Token(character, "", main)
+        pause = ","
+    elif character.isspace():
+        return
+    else:
+        pause = ""
+    yield Token(character, "", main, pause, position, position + 1)
 
 
 def _is_dash(text: str, position: int) -> bool:
@@ -136,8 +157,8 @@ def _symbol(text: str, position: int, main: Language) -> Token:
     character = text[position]
     language = language_around(text, position, position + 1, main)
     if not is_greek(character):
-        return Token(character, READERS[language].SYMBOLS[character], language)
+        return Token(character, READERS[language].SYMBOLS[character], language, "", position, position + 1)
     neighbours = text[max(0, position - 1) : position] + text[position + 1 : position + 2]
     if any(map(is_greek, neighbours)):
         raise UnspeakableText(f"no voice here reads Greek words; {character!r} stands beside another Greek letter")
-    return Token(character, words.GREEK[character.lower()], "en")
+    return Token(character, words.GREEK[character.lower()], "en", "", position, position + 1)

@@ -1,7 +1,7 @@
 """Text to pieces of about a sentence, each with the pause after it. No character that is not blank is ever lost.
 
 A piece ends at a sentence end, at a blank line, and, where a sentence is longer than one model call should be, at its
-best comma; as a last resort between words, never inside a word or a number.
+best comma; as a last resort between words, never inside a word, a number or an override ([word](/phonemes/)).
 """
 
 import re
@@ -12,6 +12,7 @@ from itertools import accumulate
 from math import ceil
 
 from worker.engine.text.characters import is_han, is_mark
+from worker.engine.text.override import OVERRIDE
 from worker.engine.text.words import ABBREVIATED
 
 WINDOW = 1000  # characters among which the next cut is looked for: a long text costs its length, not its square
@@ -49,7 +50,15 @@ _PARAGRAPH = re.compile(
 )  # a lower-case line goes on with the one before
 _END = re.compile(r"[。！？!?…]+|\.+")
 _PHRASE_END = re.compile(r"[,，、;；:：—–](?!\s*\d)|(?<!\d)[,，、;；:：—–]")
-_WORD_GAP = re.compile(r"(?<!\d)\s+(?!\d)|(?<=[\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3400-\u9fff])")
+# An override is hidden while the text is split, behind characters that Unicode keeps for such uses: one for its
+# beginning, and one for each further unit of its weight.
+_HIDDEN, _MORE = "\ufdd0", "\ufdd1"
+_TO_HIDE = re.compile(f"{OVERRIDE.pattern}|[{_HIDDEN}{_MORE}]")
+_HIDDEN_RUN = re.compile(f"{_HIDDEN}{_MORE}*")
+_WORD_GAP = re.compile(
+    r"(?<!\d)\s+(?!\d)|(?<=[\u3400-\u9fff])(?=[A-Za-z])|(?<=[A-Za-z])(?=[\u3400-\u9fff])"
+    rf"|(?<=[\u3400-\u9fff{_HIDDEN}{_MORE}])(?={_HIDDEN})|(?<=[{_HIDDEN}{_MORE}])(?=[\u3400-\u9fff])"
+)
 _GAP = re.compile(r"\s+")
 _HAN_RUN = re.compile(r"[\u3400-\u9fff]{2,}")
 _HAN_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两点分之")
@@ -66,16 +75,33 @@ def split(text: str, max_weight: int = MAX_WEIGHT) -> list[Piece]:
 
     A piece is heavier than `max_weight` only where it is one unbroken word. What holds only marks joins its neighbour.
     """
+    hidden = [match[0] for match in _TO_HIDE.finditer(text)]
     pieces: list[Piece] = []
-    for paragraph in _PARAGRAPH.split(text):
+    for paragraph in _PARAGRAPH.split(_TO_HIDE.sub(_hide, text)):
         found = [piece for sentence in _sentences(paragraph) for piece in _phrases(sentence, max_weight)]
         if found:
             pieces += [*found[:-1], Piece(found[-1].text, Pause.PARAGRAPH)]
-    return _without_lone_marks(pieces)
+    pieces = _without_lone_marks(pieces)
+    return _shown(pieces, hidden) if hidden else pieces
+
+
+def _hide(override: re.Match[str]) -> str:
+    if override["word"] is None:
+        return _HIDDEN
+    return _HIDDEN + _MORE * (max(_weight(override["word"]), len(override["phonemes"].split())) - 1)
+
+
+def _shown(pieces: list[Piece], hidden: list[str]) -> list[Piece]:
+    left = iter(hidden)
+    return [Piece(_HIDDEN_RUN.sub(lambda _: next(left), piece.text), piece.pause) for piece in pieces]
 
 
 def weight(text: str) -> int:
-    """How long a text is to say: about 15 to a second."""
+    """How long a text is to say: about 15 to a second. An override weighs as much as its word, or its phonemes."""
+    return _weight(_TO_HIDE.sub(_hide, text))
+
+
+def _weight(text: str) -> int:
     return sum(3 if is_han(character) else 1 for character in text)
 
 
@@ -129,7 +155,7 @@ def _point_ends_sentence(before: str, following: str) -> bool:
 def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
     """A sentence, in as many pieces as its weight asks for."""
     rest = _GAP.sub(" ", sentence).strip()
-    while weight(rest[: max_weight + 1]) > max_weight:
+    while _weight(rest[: max_weight + 1]) > max_weight:
         cut = _best_cut(rest[:WINDOW], max_weight)
         if cut is None and len(rest) > WINDOW:  # one word fills the window
             cut = _best_cut(rest, max_weight)
@@ -143,7 +169,7 @@ def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
 
 def _best_cut(text: str, max_weight: int) -> int | None:
     """The cut of the best kind that divides most evenly; the first of any kind where none fits."""
-    weights = [0, *accumulate(map(weight, text))]  # of each beginning of the text
+    weights = [0, *accumulate(map(_weight, text))]  # of each beginning of the text
     total = weights[-1]
     even = total / ceil(total / max_weight)
     kinds = [_phrase_cuts(text), _word_cuts(text), [match.end() for match in _GAP.finditer(text)]]

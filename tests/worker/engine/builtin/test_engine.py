@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.worker.engine.builtin.acoustics import Measured, measure
-from worker.engine import NEUTRAL, EngineUnavailable, Speech, UnspeakableText, Utterance, load_engine
+from worker.engine import NEUTRAL, EngineOptions, EngineUnavailable, Speech, UnspeakableText, Utterance, load_engine
 from worker.engine.builtin import BuiltinEngine
 from worker.engine.builtin.emotions import EMOTIONS
 from worker.engine.builtin.programs import find_program
@@ -36,7 +36,7 @@ def say(engine: BuiltinEngine, text: str, voice: str = "en-slt", **options: floa
 
 
 def test_it_is_loaded_by_name_and_has_the_voices() -> None:
-    engine = load_engine("builtin")
+    engine = load_engine("builtin", EngineOptions())
 
     assert [voice.id for voice in engine.voices] == VOICES
     assert {voice.gender for voice in engine.voices} == {"female", "male"}
@@ -282,3 +282,34 @@ def test_without_any_program_both_are_named(tmp_path: Path) -> None:
 
 def test_the_revision_names_the_programs(engine: BuiltinEngine, tmp_path: Path) -> None:
     assert BuiltinEngine(path_with(tmp_path, "flite")).revision != engine.revision
+
+
+def test_it_warms_up_and_speaks_each_language_at_once(engine: BuiltinEngine) -> None:
+    engine.warm_up()
+
+
+@pytest.mark.parametrize("voice", ["en-rms", "zh-female-1"])
+def test_a_shifted_pitch_is_heard(engine: BuiltinEngine, voice: str) -> None:
+    text = ENGLISH[0] if voice.startswith("en") else CHINESE[0]
+    plain, higher = measure(say(engine, text, voice)), measure(say(engine, text, voice, pitch_shift=4.0))
+
+    assert 12 * np.log2(higher.pitch / plain.pitch) == pytest.approx(4, abs=0.7)
+
+
+def test_a_scaled_pitch_is_flatter_or_wider(engine: BuiltinEngine) -> None:
+    flat, plain, wide = (measure(say(engine, ENGLISH[0], pitch_scale=scale)) for scale in (0.2, 1.0, 1.6))
+
+    assert flat.pitch_range < plain.pitch_range < wide.pitch_range
+
+
+def test_a_shifted_energy_is_heard(engine: BuiltinEngine) -> None:
+    plain, quiet = measure(say(engine, ENGLISH[0])), measure(say(engine, ENGLISH[0], energy_shift=-6.0))
+
+    assert plain.level - quiet.level == pytest.approx(6, abs=0.5)
+
+
+def test_phonemes_that_it_cannot_follow_are_warned_of_and_their_word_is_spoken(engine: BuiltinEngine) -> None:
+    plain, given = say(engine, "I like Emoti much."), say(engine, "I like [Emoti](/IH0 M OW1 T IY0/) much.")
+
+    assert np.array_equal(plain.waveform.samples, given.waveform.samples)
+    assert (len(plain.warnings), len(given.warnings)) == (0, 1)

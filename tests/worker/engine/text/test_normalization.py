@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from worker.engine.errors import UnspeakableText
 from worker.engine.text.characters import is_mark, tidy
-from worker.engine.text.normalization import normalize, spoken_text
+from worker.engine.text.normalization import normalize, read, spoken_text
+from worker.engine.text.rules import Rule
 
 ENGLISH = [
     ("It weighs 2.5 kg and costs €20.", "it weighs two point five kilograms and costs twenty euros ."),
@@ -74,6 +75,7 @@ ENGLISH = [
     ("café, naïve, Straße, John’s", "cafe , naive , strasse , john's"),
     ("5k, 0.5, 007", "five thousand , zero point five , zero zero seven"),
     ("π and Ω", "pie and omega"),
+    ("A²", "A squared"),
 ]
 
 CHINESE = [
@@ -170,7 +172,9 @@ def test_a_number_is_one_token_as_it_was_written() -> None:
         ("  \n", "blanks"),
         ("", "blanks"),
         ("a\x00b", r"U\+0000"),
-        ("Ελλάδα", "Greek"),
+        ("Ελλάδα", "GREEK SMALL LETTER ALPHA WITH TONOS"),
+        ("Ελλας", "Greek"),
+        ("a Ϊ", "GREEK CAPITAL LETTER IOTA WITH DIALYTIKA"),
     ],
 )
 def test_what_nothing_can_read_is_named(text: str, named: str) -> None:
@@ -220,3 +224,19 @@ def test_nothing_vanishes_and_what_is_spoken_can_be_spoken(text: str) -> None:
         silent = all(map(is_mark, token.written))
         pattern = r"[\u3400-\u9fff〇]+" if token.language == "zh" else r"[A-Za-z']+( [A-Za-z']+)*"
         assert re.fullmatch(pattern, token.spoken) or (silent and token.spoken == ""), token
+
+
+def test_a_caller_may_hold_what_it_says_itself_and_bring_rules() -> None:
+    rule = Rule(re.compile("x+"), lambda match, say: say.cardinal(str(len(match[0]))), "en")
+    tokens = read("5 cats xxx", "en", held=[(2, 6)], rules=[rule])
+
+    assert [(t.written, t.spoken, t.start, t.end) for t in tokens] == [
+        ("5", "five", 0, 1),
+        ("cats", "", 2, 6),
+        ("xxx", "three", 7, 10),
+    ]
+
+
+def test_a_token_knows_its_place() -> None:
+    text = "涨了3.5%, up  2 times."
+    assert [text[token.start : token.end].strip() for token in normalize(text)] == [t.written for t in normalize(text)]

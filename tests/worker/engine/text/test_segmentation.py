@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.engine.text.override import OVERRIDE
 from worker.engine.text.segmentation import MAX_WEIGHT, PAUSE_SECONDS, Pause, split, weight
 
 
@@ -153,3 +154,48 @@ def test_the_longest_text_of_a_job_is_split_in_time_that_grows_with_its_length(t
 
     split(text[:1000])  # dictionaries are read once
     assert cpu_seconds(text) < 40 * max(cpu_seconds(text[: len(text) // 10]), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("[行](/xing2 ?/)。好。", ["[行](/xing2 ?/)。", "好。"]),
+        (
+            "Hello. [Emoti](/IH0 M OW1 . T IY0/) speaks. Bye.",
+            ["Hello.", "[Emoti](/IH0 M OW1 . T IY0/) speaks.", "Bye."],
+        ),
+        ("A [U.S. The](/AH0  B/) b", ["A [U.S. The](/AH0  B/) b"]),
+        ("a\ufdd0b. \ufdd1\ufdd1. C.", ["a\ufdd0b.", "\ufdd1\ufdd1.", "C."]),
+        ("(a) [b] (/c/) d.", ["(a) [b] (/c/) d."]),
+    ],
+)
+def test_an_override_is_one_word(text: str, pieces: list[str]) -> None:
+    assert texts(text) == pieces
+
+
+def test_a_long_sentence_is_cut_between_overrides() -> None:
+    for override, blank in (("[银行](/yin2 hang2/)", ""), ("[live, ok](/L AY1 V , OW1/)", " ")):
+        text = blank.join([override] * 60)
+        pieces = texts(text)
+        assert len(pieces) > 2
+        assert blank.join(pieces) == text
+        assert all(piece.count("[") == piece.count("/)") for piece in pieces)
+        assert all(weight(piece) <= MAX_WEIGHT for piece in pieces)
+
+
+def test_an_override_weighs_as_much_as_its_word_or_its_phonemes() -> None:
+    assert weight("[银行](/x/)") == weight("银行")
+    assert weight("[x](/AH0 B AH0 B/)") == 4
+
+
+_OVERRIDES = st.sampled_from(
+    ["[行](/xing2/)", "[a b](/AH0  B ./)", "[", "](/", "/)", "\ufdd0", "\ufdd1", "word. ", "你好，"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_OVERRIDES, max_size=60).map("".join))
+def test_no_override_is_lost_or_cut(text: str) -> None:
+    pieces = texts(text)
+    assert without_blanks("".join(pieces)) == without_blanks(text)
+    assert [each for piece in pieces for each in OVERRIDE.findall(piece)] == OVERRIDE.findall(text)

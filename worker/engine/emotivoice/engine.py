@@ -1,0 +1,234 @@
+"""The EmotiVoice engine: utterances to speech, in batches or in a stream."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from worker.engine.emotivoice.config import AUDIO
+from worker.engine.emotivoice.device import computing, find_device, find_precision
+from worker.engine.emotivoice.embedding import TextEmbedder
+from worker.engine.emotivoice.frontend import Frontend
+from worker.engine.emotivoice.loading import ModelFiles, load_model
+from worker.engine.emotivoice.model import Networks
+from worker.engine.emotivoice.parts import Part, Script, groups, script, speech
+from worker.engine.emotivoice.pipeline import CPU_LIMITS, GPU_LIMITS, Input, mels, vocode, vocode_in_pieces
+from worker.engine.emotivoice.prompts import PROMPTS, prompt_of
+from worker.engine.emotivoice.voices import VoiceFinder
+from worker.engine.errors import EngineUnavailable, OutOfMemory
+from worker.engine.options import EngineOptions
+from worker.engine.speech import NEUTRAL, Speech, Utterance
+from worker.engine.waveform import Samples, Waveform, fade_in, fade_out, silence
+
+CODE_VERSION = "1"  # raise it with every change that can be heard
+GPU_BATCH = 32  # utterances that a worker hands over at once
+WARM_UP_TEXT = "Hi! 你好。"
+GPU_WARM_UP_TEXTS = ("好", "That is 1,234 words.", "Once more, and longer. " * 4, "今天天气很好。" * 8)
+
+Spoken = tuple[Samples, list[int]]  # samples, and the frames of each phoneme
+
+
+class EmotiVoiceEngine:
+    """Speaks with the weights of a model folder. One engine serves one process."""
+
+    name = "emotivoice"
+    sample_rate = AUDIO.sample_rate
+    emotions = tuple(PROMPTS)
+    free_text_emotion = True
+    controls = ("pitch_shift", "pitch_scale", "energy_shift", "energy_scale")
+    blends = True
+
+    def __init__(self, files: ModelFiles, *, dtype: torch.dtype | None = None, tone_sandhi: bool = False) -> None:
+        """Build the engine around loaded files.
+
+        Args:
+            dtype: what to compute in; None is what the weights are.
+            tone_sandhi: change Mandarin tones as speakers do.
+        """
+        self._networks = Networks.of(files.weights, files.config, dtype=dtype)
+        self._device = self._networks.acoustic.to_mel.weight.device
+        on_gpu = self._device.type == "cuda"
+        self._limits = GPU_LIMITS if on_gpu else CPU_LIMITS
+        self._embed = TextEmbedder(files.vocabulary, self._networks.style)
+        self._frontend = Frontend(files.tokens, tone_sandhi=tone_sandhi)
+        self._ids = {token: number for number, token in enumerate(files.tokens)}
+        self._finder = VoiceFinder(files.voices)
+        self.batch_size = GPU_BATCH if on_gpu else 1
+        self.voices = files.voices
+        self.missing: dict[str, str] = {}
+        self.revision = _revision(files.revision, dtype or files.dtype, tone_sandhi=tone_sandhi)
+
+    @classmethod
+    def load(cls, options: EngineOptions) -> Self:
+        """Load the model that the options name.
+
+        Raises:
+            EngineUnavailable: no folder is named, a file of it is wrong, or there is no such device or precision.
+        """
+        if options.model_dir is None:
+            raise EngineUnavailable("the emotivoice engine needs a model folder: set EMOTIVOICE_MODEL_DIR")
+        device = find_device(options.device)
+        files = load_model(options.model_dir, device=str(device))
+        precision = find_precision(options.precision, device, files.dtype)
+        return cls(files, dtype=precision, tone_sandhi=options.tone_sandhi)
+
+    def warm_up(self) -> None:
+        """Touch what the first utterance would wait for: the weights; on a GPU also the kernels and the memory pool."""
+        for _ in self.stream(Utterance(WARM_UP_TEXT, self.voices[0].id)):
+            pass
+        if self._device.type == "cuda":
+            utterances = [Utterance(text, self.voices[0].id) for text in GPU_WARM_UP_TEXTS]
+            for utterance in utterances:
+                self.synthesize([utterance])
+            self.synthesize(utterances * (self.batch_size // len(utterances)))
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of the GPU's memory: allocated, reserved, free and total; nothing on a CPU."""
+        if self._device.type != "cuda":
+            return {}
+        free, total = torch.cuda.mem_get_info(self._device)
+        allocated, reserved = torch.cuda.memory_allocated(self._device), torch.cuda.memory_reserved(self._device)
+        return {"allocated": allocated, "reserved": reserved, "free": free, "total": total}
+
+    def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
+        """Speak each utterance, however long; the result is in the same order.
+
+        Raises:
+            UnspeakableText: nothing in an utterance sounds, or an inline phoneme is unknown.
+            ValueError: a voice, or a number out of its range.
+            OutOfMemory: an utterance does not fit, even alone.
+            DeviceLost: the GPU needs a new process.
+        """
+        scripts = [self._script(utterance) for utterance in utterances]
+        parts = [(each, part) for each in scripts for part in each.parts]
+        frames = [each.estimated_frames(part) for each, part in parts]
+        spoken: dict[int, Spoken] = {}
+        for group in groups(frames, self._limits.frames):
+            spoken |= zip(group, self._speak([parts[number] for number in group]), strict=True)
+        in_order = (spoken[number] for number in range(len(parts)))
+        return [speech(each, [next(in_order) for _ in each.parts]) for each in scripts]
+
+    def stream(self, utterance: Utterance) -> Iterator[Waveform]:
+        """Speak one utterance in pieces, the first of them 0.26 s long; together they are what `synthesize` returns.
+
+        Raises:
+            What `synthesize` raises, before the first piece where the utterance is to blame.
+        """
+        whole = self._script(utterance)
+        for number, part in enumerate(whole.parts):
+            pieces = self._stream_part(whole, part)
+            yield from pieces if len(whole.parts) == 1 else _faded(pieces)
+            if number + 1 < len(whole.parts):
+                yield silence(part.pause_seconds, AUDIO.sample_rate)
+
+    def _script(self, utterance: Utterance) -> Script:
+        _require_in_range(utterance)
+        self._voice_rows(utterance.voice)
+        return script(utterance, self._frontend, self._embed)
+
+    def _stream_part(self, whole: Script, part: Part) -> Iterator[Waveform]:
+        with computing():
+            (mel,) = mels(self._networks, self._inputs([(whole, part)]))
+        pieces = vocode_in_pieces(self._networks.vocoder, mel.frames, self._limits)
+        while True:
+            with computing():  # not around a yield: the caller computes what it likes between two pieces
+                samples = next(pieces, None)
+            if samples is None:
+                return
+            yield Waveform(samples, AUDIO.sample_rate)
+
+    def _speak(self, parts: Sequence[tuple[Script, Part]]) -> list[Spoken]:
+        """Speak a group in one batch, or in halves where that is too much for the memory."""
+        try:
+            with computing():
+                spoken = mels(self._networks, self._inputs(parts))
+                samples = vocode(self._networks.vocoder, [mel.frames for mel in spoken], self._limits)
+            return list(zip(samples, (mel.durations for mel in spoken), strict=True))
+        except OutOfMemory:
+            if len(parts) == 1:
+                raise
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        middle = len(parts) // 2
+        return self._speak(parts[:middle]) + self._speak(parts[middle:])
+
+    def _inputs(self, parts: Sequence[tuple[Script, Part]]) -> list[Input]:
+        utterances = [whole.utterance for whole, _ in parts]
+        prompts = [prompt_of(utterance.emotion) for utterance in utterances]
+        contents = [part.phonemes.content for _, part in parts]
+        embedded = self._embed([*prompts, *contents])
+        styles = self._strengthened(utterances, embedded[: len(parts)])
+        return [
+            Input(
+                phonemes=tuple(self._ids[token] for token in part.phonemes.tokens),
+                speaker=self._speaker(whole.utterance.voice),
+                style=style,
+                content=content,
+                speed=whole.utterance.speed,
+                pitch_factor=2.0 ** (whole.utterance.pitch_shift / 12),
+                pitch_scale=whole.utterance.pitch_scale,
+                energy_factor=10.0 ** (whole.utterance.energy_shift / 20),
+                energy_scale=whole.utterance.energy_scale,
+            )
+            for (whole, part), style, content in zip(parts, styles, embedded[len(parts) :], strict=True)
+        ]
+
+    def _strengthened(self, utterances: Sequence[Utterance], styles: Tensor) -> Tensor:
+        """Move each style from the neutral one, 0 times to 2 times its distance; at once it stays as it is."""
+        if all(utterance.emotion_strength == 1.0 for utterance in utterances):
+            return styles
+        neutral = self._embed([prompt_of(NEUTRAL)])
+        strengths = torch.tensor([[utterance.emotion_strength] for utterance in utterances], device=styles.device)
+        moved = styles + (strengths - 1.0).to(styles.dtype) * (styles - neutral)
+        return moved.clamp(-1.0, 1.0)  # the range of the encoder's tanh
+
+    def _speaker(self, voice: str | tuple[float, ...]) -> Tensor:
+        """The speaker embedding: a row of the table, a blend of rows, or the given vector itself."""
+        table = self._networks.acoustic.spk_tokenizer.weight
+        rows = self._voice_rows(voice)
+        if rows is None:
+            return torch.tensor(voice, dtype=table.dtype, device=table.device)
+        blend = torch.stack([table[row].float() * weight for row, weight in rows]).sum(dim=0)
+        return blend.to(table.dtype)
+
+    def _voice_rows(self, voice: str | tuple[float, ...]) -> list[tuple[int, float]] | None:
+        if isinstance(voice, str):
+            return self._finder.find(voice)
+        width = self._networks.acoustic.spk_tokenizer.weight.shape[1]
+        if len(voice) != width or not all(map(math.isfinite, voice)):
+            raise ValueError(f"a speaker embedding is {width} finite numbers; this one has {len(voice)}")
+        return None
+
+
+def _faded(pieces: Iterator[Waveform]) -> Iterator[Waveform]:
+    """Fade the first piece in and the last one out, as a joined waveform is."""
+    held = fade_in(next(pieces))
+    for piece in pieces:
+        yield held
+        held = piece
+    yield fade_out(held)
+
+
+_RANGES = {
+    "emotion_strength": (0.0, 2.0),
+    "speed": (0.1, 10.0),
+    "pitch_shift": (-24.0, 24.0),
+    "pitch_scale": (0.0, 4.0),
+    "energy_shift": (-24.0, 24.0),
+    "energy_scale": (0.0, 4.0),
+}
+
+
+def _require_in_range(utterance: Utterance) -> None:
+    for name, (least, most) in _RANGES.items():
+        value: float = getattr(utterance, name)
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {least:g} to {most:g}, not {value!r}")
+
+
+def _revision(model: str, dtype: torch.dtype, *, tone_sandhi: bool) -> str:
+    parts = (CODE_VERSION, model, str(dtype), str(tone_sandhi))
+    return "emotivoice-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

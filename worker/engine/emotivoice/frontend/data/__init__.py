@@ -1,0 +1,1 @@
+"""English pronunciations: data of other projects, see LICENSES.txt."""

@@ -1,0 +1,125 @@
+"""From phonemes to samples, on one device: batches of utterances, windows of mel, one copy to the host at the end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from worker.engine.emotivoice.acoustic import Condition, Controls
+from worker.engine.emotivoice.config import AUDIO
+from worker.engine.emotivoice.layers import length_mask
+from worker.engine.emotivoice.model import Networks
+from worker.engine.emotivoice.vocoder import Vocoder, Window, windows
+from worker.engine.waveform import Samples
+
+FIRST_WINDOW = 16  # frames, 0.26 s: what a listener waits for
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is computed at once."""
+
+    frames: int  # of a batch of utterances, padding among them
+    window: int  # frames that the vocoder keeps of one window
+    windows: int  # side by side
+
+
+# On a CPU a batch is no faster than its parts, and a window is as long as stays in the caches.
+CPU_LIMITS = Limits(frames=512, window=256, windows=1)
+GPU_LIMITS = Limits(frames=48_000, window=256, windows=32)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One utterance for the acoustic model."""
+
+    phonemes: tuple[int, ...]
+    speaker: Tensor  # (D,)
+    style: Tensor  # (style width,)
+    content: Tensor  # (style width,)
+    speed: float = 1.0
+    pitch_factor: float = 1.0
+    pitch_scale: float = 1.0
+    energy_factor: float = 1.0
+    energy_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Mel:
+    """The mel of one utterance, on the device, and the frames of each of its phonemes."""
+
+    frames: Tensor  # (T, mels)
+    durations: list[int]  # their sum is T
+
+
+def mels(networks: Networks, inputs: Sequence[Input]) -> list[Mel]:
+    """Predict the mel of each utterance, all in one batch."""
+    device = networks.acoustic.to_mel.weight.device
+    counts = [len(each.phonemes) for each in inputs]
+    phonemes = pad_sequence([torch.tensor(each.phonemes) for each in inputs], batch_first=True).to(device)
+    lengths = None if min(counts) == max(counts) else torch.tensor(counts, device=device)
+    condition = Condition(*(torch.stack([getattr(each, name) for each in inputs]) for name in Condition._fields))
+    prosody = networks.acoustic.predict(phonemes, lengths, condition, _controls(inputs, device))
+    # The one moment when the host waits for the device: it has to know how long the mel is.
+    durations = cast(list[list[int]], prosody.durations.tolist())  # pyright: ignore[reportUnknownMemberType]
+    totals = [sum(each) for each in durations]
+    if lengths is None and min(totals) != max(totals):
+        lengths = torch.tensor(counts, device=device)
+    frames = networks.acoustic.frames(prosody.hidden, prosody.durations, lengths, max(totals))
+    return [
+        Mel(mel[:total], each[:count])
+        for mel, total, each, count in zip(frames, totals, durations, counts, strict=True)
+    ]
+
+
+def _controls(inputs: Sequence[Input], device: torch.device) -> Controls:
+    rows = [[getattr(each, name) for each in inputs] for name in Controls._fields]
+    return Controls(*torch.tensor(rows, dtype=torch.float32, device=device))
+
+
+def vocode(vocoder: Vocoder, all_mels: Sequence[Tensor], limits: Limits) -> list[Samples]:
+    """Speak each mel (T, mels): float32 samples, T * 256 of them, the same as from the whole mel at once."""
+    cuts = [(mel, window) for mel in all_mels for window in _equal_windows(len(mel), limits)]
+    cuts_by_length = sorted(range(len(cuts)), key=lambda i: cuts[i][1].end - cuts[i][1].start)
+    spoken: dict[int, Tensor] = {}
+    for first in range(0, len(cuts), limits.windows):
+        numbers = cuts_by_length[first : first + limits.windows]
+        spoken |= zip(numbers, _speak_windows(vocoder, [cuts[i] for i in numbers]), strict=True)
+    whole = torch.cat([spoken[i] for i in range(len(cuts))]).float().cpu().numpy()
+    ends = np.cumsum([len(mel) * AUDIO.hop for mel in all_mels])
+    return np.split(whole, ends[:-1])
+
+
+def vocode_in_pieces(vocoder: Vocoder, mel: Tensor, limits: Limits) -> Iterator[Samples]:
+    """Speak one mel (T, mels) in pieces, the first of them short, each twice as long as the one before."""
+    doubling = (FIRST_WINDOW << step for step in range(16) if FIRST_WINDOW << step < limits.window)
+    for window in windows(len(mel), chain(doubling, repeat(limits.window))):
+        (samples,) = _speak_windows(vocoder, [(mel, window)])
+        yield samples.float().cpu().numpy()
+
+
+def _equal_windows(frames: int, limits: Limits) -> Iterator[Window]:
+    """Windows that are all of one length where the mel is long enough: they stand side by side without padding.
+
+    On a CPU, where they stand alone, each is as short as can be.
+    """
+    for window in windows(frames, repeat(limits.window)):
+        yield window if limits.windows == 1 else window.widened(limits.window, frames)
+
+
+def _speak_windows(vocoder: Vocoder, cuts: Sequence[tuple[Tensor, Window]]) -> list[Tensor]:
+    parts = [mel[window.start : window.end] for mel, window in cuts]
+    lengths = [len(part) for part in parts]
+    mask = None
+    if min(lengths) != max(lengths):
+        mask = length_mask(torch.tensor(lengths, device=parts[0].device), max(lengths))
+    samples = vocoder(pad_sequence(parts, batch_first=True), mask)
+    return [
+        row[(window.keep_start - window.start) * AUDIO.hop : (window.keep_end - window.start) * AUDIO.hop]
+        for row, (_, window) in zip(samples, cuts, strict=True)
+    ]
