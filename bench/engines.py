@@ -1,18 +1,19 @@
 """Engines of known cost, for benches and tests: they hum, and take as long as they are told to."""
 
+import math
 import os
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from worker.engine import NEUTRAL, Speech, Utterance, Voice, Waveform, WordTiming
+from worker.engine import NEUTRAL, EngineOptions, PhonemeTiming, Speech, Utterance, Voice, Waveform, WordTiming
 
 SECONDS_PER_CHARACTER = 0.06
 
 
 class HummingEngine:
-    """Hums 60 ms for each character, after waiting as long as it is told to for each utterance."""
+    """Hums 60 ms for each character. Up to `batch_size` utterances take as long together as one: like on a GPU."""
 
     name = "humming"
     revision = "humming-1"
@@ -23,27 +24,40 @@ class HummingEngine:
     )
     emotions: tuple[str, ...] = (NEUTRAL, "happy")
     free_text_emotion = False
+    controls: tuple[str, ...] = ("pitch_shift",)
+    blends = True
 
-    def __init__(self, *, load_seconds: float, utterance_seconds: float) -> None:
+    def __init__(
+        self, *, load_seconds: float, utterance_seconds: float, extra_seconds: float = 0, batch_size: int = 1
+    ) -> None:
         time.sleep(load_seconds)
         self.missing: dict[str, str] = {}
+        self.batch_size = batch_size
         self._utterance_seconds = utterance_seconds
+        self._extra_seconds = extra_seconds  # for each utterance of a batch
+
+    def warm_up(self) -> None:
+        """It is never cold."""
 
     def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
+        batches = math.ceil(len(utterances) / self.batch_size)
+        time.sleep(batches * self._utterance_seconds + len(utterances) * self._extra_seconds)
         return [self._hum(utterance) for utterance in utterances]
 
     def _hum(self, utterance: Utterance) -> Speech:
-        time.sleep(self._utterance_seconds)
         seconds = max(len(utterance.text), 1) * SECONDS_PER_CHARACTER / utterance.speed
         times = np.arange(round(seconds * self.sample_rate)) / self.sample_rate
-        pitch = 220 if utterance.voice == "hum" else 110
+        pitch = (110 if utterance.voice == "buzz" else 220) * 2 ** (utterance.pitch_shift / 12)
         samples = (0.3 * np.sin(2 * np.pi * pitch * times)).astype(np.float32)
-        return Speech(Waveform(samples, self.sample_rate), (WordTiming(utterance.text, 0.0, seconds),))
+        words = (WordTiming(utterance.text, 0.0, seconds),)
+        return Speech(Waveform(samples, self.sample_rate), words, (PhonemeTiming("m", 0.0, seconds),))
 
 
-def humming() -> HummingEngine:
+def humming(_: EngineOptions) -> HummingEngine:
     """An engine that costs nothing but what the environment says."""
     return HummingEngine(
         load_seconds=float(os.environ.get("HUMMING_LOAD_SECONDS", "0")),
         utterance_seconds=float(os.environ.get("HUMMING_UTTERANCE_SECONDS", "0")),
+        extra_seconds=float(os.environ.get("HUMMING_EXTRA_SECONDS", "0")),
+        batch_size=int(os.environ.get("HUMMING_BATCH_SIZE", "1")),
     )

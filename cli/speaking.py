@@ -99,6 +99,8 @@ def speak(client: "Client", fields: dict[str, object], *, output: str) -> None:
     name = "standard output" if output == STANDARD else output
     seconds = finished["result"]["seconds"]
     typer.echo(f"wrote {name}: {seconds:.2f} s of audio, {written} bytes", err=output == STANDARD)
+    for warning in finished["result"].get("warnings", ()):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _awaited(client: "Client", job_id: str) -> "Json":

@@ -15,6 +15,8 @@ STATUS_OF: dict[str, int] = {
     "text_too_long": 422,
     "control_character": 422,
     "unknown_voice": 422,
+    "invalid_blend": 422,
+    "unsupported_control": 422,
     "unknown_emotion": 422,
     "unknown_format": 422,
     "unsupported_sample_rate": 422,
@@ -31,6 +33,7 @@ STATUS_OF: dict[str, int] = {
     # These end a job; no route answers with them.
     "engine_failed": 500,
     "unspeakable_text": 500,
+    "out_of_memory": 500,
     "timed_out": 500,
     "worker_lost": 500,
     "internal_error": 500,

@@ -84,6 +84,7 @@ def _result(job_id: str, audio: Audio, objects: ObjectStore, settings: GatewaySe
         format=audio.format,
         content_type=content_type,
         sha256=audio.sha256,
+        warnings=list(audio.warnings),
     )
 
 

@@ -27,13 +27,20 @@ class JobRequest(BaseModel):
 
     text: str = Field(description="What to say, in Chinese, English or both. A blank line is a paragraph.")
     voice: str | None = Field(
-        default=None, max_length=100, description="A voice id from /v1/voices; by default the first one there."
+        default=None,
+        max_length=100,
+        description="An id or a name from /v1/voices, or, if so told there, a blend such as 8051*0.7+985*0.3; "
+        "by default the first one there.",
     )
     emotion: str = Field(
         "neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
     )
     emotion_strength: float = Field(default=1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
     speed: float = Field(default=1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
+    pitch_shift: float = Field(default=0.0, ge=-12, le=12, description="In semitones; /v1/voices tells who obeys.")
+    pitch_scale: float = Field(default=1.0, ge=0, le=2, description="0 is monotonous, 2 sings.")
+    energy_shift: float = Field(default=0.0, ge=-12, le=12, description="In decibels.")
+    energy_scale: float = Field(default=1.0, ge=0, le=2, description="0 is evenly loud.")
     format: str = Field(default="wav", max_length=100, description="wav, mp3, opus, flac, aac or m4a.")
     sample_rate: int | None = Field(
         None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
@@ -62,6 +69,10 @@ class SpokenAs(BaseModel):
     emotion: str
     emotion_strength: float
     speed: float
+    pitch_shift: float
+    pitch_scale: float
+    energy_shift: float
+    energy_scale: float
     format: str
     sample_rate: int
     seed: int
@@ -69,7 +80,7 @@ class SpokenAs(BaseModel):
 
 class Result(BaseModel):
     audio: str = Field(description="The audio at this gateway.")
-    timings: str = Field(description="When each word sounds, at this gateway.")
+    timings: str = Field(description="When each word and phoneme sounds, at this gateway.")
     url: str = Field(description="A presigned link to the object store.")
     url_expires_at: datetime
     bytes: int
@@ -78,6 +89,7 @@ class Result(BaseModel):
     format: str
     content_type: str
     sha256: str
+    warnings: list[str] = Field(description="What was not spoken as it was written, a sentence each.")
 
 
 class Usage(BaseModel):
@@ -127,8 +139,15 @@ class Word(BaseModel):
     end: float
 
 
+class Phoneme(BaseModel):
+    phoneme: str
+    start: float = Field(description="Seconds from the beginning of the audio.")
+    end: float
+
+
 class Timings(BaseModel):
     words: list[Word]
+    phonemes: list[Phoneme] = Field(description="Empty if the engine does not tell them.")
 
 
 class Voice(BaseModel):
@@ -150,6 +169,8 @@ class VoiceList(BaseModel):
     sample_rate: int
     default: str
     voices: list[Voice]
+    controls: list[str] = Field(description="Which of pitch_shift, pitch_scale, energy_shift, energy_scale it obeys.")
+    blends: bool = Field(description="Whether a voice may be a blend, such as 8051*0.7+985*0.3.")
     missing: list[MissingVoice] = Field(description="Voices that this installation lacks, and why.")
 
 

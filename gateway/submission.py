@@ -20,12 +20,13 @@ from shared.errors import (
     TextTooLong,
     UnknownEmotion,
     UnknownFormat,
-    UnknownVoice,
+    UnsupportedControl,
     UnsupportedSampleRate,
 )
-from shared.jobs import Job, JobState, Lane, SpeechRequest
+from shared.jobs import CONTROLS, Job, JobState, Lane, SpeechRequest
 from shared.ports import Catalogue, JobView
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
+from shared.voices import find_voice
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -76,8 +77,8 @@ async def _enqueue(job: Job, services: Services) -> None:
 
 
 def fingerprint(body: JobRequest) -> str:
-    """Return a hash that is equal for equal requests, in whatever order their fields came."""
-    return hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest()
+    """Return a hash that is equal for equal requests, in whatever order their fields came; defaults don't count."""
+    return hashlib.sha256(json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True).encode()).hexdigest()
 
 
 def new_job(body: JobRequest, request: SpeechRequest) -> Job:
@@ -96,9 +97,9 @@ def new_job(body: JobRequest, request: SpeechRequest) -> Job:
 def checked(body: JobRequest, catalogue: Catalogue, settings: GatewaySettings) -> SpeechRequest:
     """Return the request with every default filled in, or raise what is wrong with it."""
     check_text(body.text, limit=settings.max_text_characters)
-    voice = body.voice or settings.default_voice or catalogue.voice_ids[0]
-    if voice not in catalogue.voice_ids:
-        raise UnknownVoice(voice, catalogue.voice_ids)
+    asked = body.voice or default_voice(catalogue, settings)
+    voice = find_voice(asked, catalogue.voices, blends=catalogue.blends)
+    check_controls(body, catalogue)
     if body.emotion not in catalogue.emotions and not catalogue.free_text_emotion:
         raise UnknownEmotion(body.emotion, catalogue.emotions)
     if body.format not in FORMATS:
@@ -109,10 +110,22 @@ def checked(body: JobRequest, catalogue: Catalogue, settings: GatewaySettings) -
         emotion=body.emotion,
         emotion_strength=body.emotion_strength,
         speed=body.speed,
+        **{control: getattr(body, control) for control in CONTROLS},
         format=body.format,
         sample_rate=sample_rate(body, native=catalogue.sample_rate),
         seed=body.seed,
     )
+
+
+def default_voice(catalogue: Catalogue, settings: GatewaySettings) -> str:
+    return settings.default_voice or catalogue.voice_ids[0]
+
+
+def check_controls(body: JobRequest, catalogue: Catalogue) -> None:
+    """Refuse a control that the engine would ignore; a neutral one changes nothing."""
+    for control, neutral in CONTROLS.items():
+        if getattr(body, control) != neutral and control not in catalogue.controls:
+            raise UnsupportedControl(control, engine=catalogue.engine, allowed=catalogue.controls)
 
 
 def check_text(text: str, *, limit: int) -> None:

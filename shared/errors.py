@@ -63,6 +63,26 @@ class UnknownVoice(_UnknownName):
     kind = "voice"
 
 
+class InvalidBlend(JobError):
+    """The voice is a blend that can't be spoken."""
+
+    code = "invalid_blend"
+
+    def __init__(self, blend: str, why: str) -> None:
+        super().__init__(f"the blend {blend!r} can't be spoken: {why}; write it like voice*0.7+other*0.3")
+
+
+class UnsupportedControl(JobError):
+    """The engine does not obey that control."""
+
+    code = "unsupported_control"
+
+    def __init__(self, control: str, *, engine: str, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(allowed)
+        obeyed = f"it obeys {', '.join(self.allowed)}" if self.allowed else "it obeys none of its kind"
+        super().__init__(f"the engine {engine} does not obey {control}; {obeyed}")
+
+
 class UnknownEmotion(_UnknownName):
     """The engine has no such emotion, and takes no free text for one."""
 
@@ -190,6 +210,12 @@ class EngineFailed(JobError):
     """The engine could not speak the text."""
 
     code = "engine_failed"
+
+
+class OutOfMemory(JobError):
+    """The text does not fit into a worker's memory. Workers of a lane are alike: another would fail too."""
+
+    code = "out_of_memory"
 
 
 class Unspeakable(JobError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 MAX_ATTEMPTS = 3  # a step that took three workers down would take the fourth down too
+CONTROLS = {"pitch_shift": 0.0, "pitch_scale": 1.0, "energy_shift": 0.0, "energy_scale": 1.0}  # and what is neutral
 MAX_RETRIES = 10  # of a step that met a server that was away; with their back-off about four minutes
 PLAN = "plan"
 JOIN = "join"
@@ -55,6 +56,10 @@ class SpeechRequest:
     format: str
     sample_rate: int
     seed: int
+    pitch_shift: float = 0.0  # from here on what only some engines obey; neutral in records of earlier versions
+    pitch_scale: float = 1.0
+    energy_shift: float = 0.0
+    energy_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Audio:
     format: str
     sha256: str
     words: tuple[tuple[str, float, float], ...] = ()  # word, start and end in seconds
+    phonemes: str = ""  # the same of each phoneme, packed by shared/phonemes.py
+    warnings: tuple[str, ...] = ()  # what was not spoken as it was written
 
 
 @dataclass(frozen=True)

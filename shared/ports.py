@@ -27,6 +27,8 @@ class Catalogue:
     emotions: tuple[str, ...]
     free_text_emotion: bool
     missing: dict[str, str] = field(default_factory=dict[str, str])
+    controls: tuple[str, ...] = ()  # which of shared.jobs.CONTROLS it obeys
+    blends: bool = False  # whether a voice may be a blend of several
 
     @property
     def voice_ids(self) -> tuple[str, ...]:
@@ -183,8 +185,8 @@ class ObjectStore(Protocol):
 class JobQueue(Protocol):
     """The workers' way to enqueue a step of a job."""
 
-    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
-        """Return once the broker has confirmed the message.
+    def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
+        """Return once the broker has confirmed the message, which it hands out after the delay. RabbitMQ can delay.
 
         Raises:
             QueueUnavailable: it did not.

@@ -1,12 +1,14 @@
 """The lanes on RabbitMQ, and the Celery app that both sides send through. Celery over Redis works too, less safely."""
 
 import asyncio
+import math
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import OperationalError
 from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
+from kombu.transport.native_delayed_delivery import calculate_routing_key
 
 from shared.errors import QueueUnavailable
 from shared.jobs import JOIN, PLAN, Lane
@@ -22,6 +24,8 @@ QUEUE_ARGUMENTS = {
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",
 }
+
+DELAYED = "celery_delayed_27"  # the first of the exchanges that Celery declares for delayed messages
 
 SPEAK_TASK, PLAN_TASK, JOIN_TASK = "tts.speak", "tts.plan", "tts.join"
 
@@ -74,22 +78,25 @@ class CeleryJobQueue:
         self._app = app
         self._options = publish_options
 
-    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+    def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
         # What app.send_task does, in half of its time: no routing, no signals, no events.
         message = _message(self._app, job_id, step)
+        exchange, routing_key = EXCHANGE.name, queue_name(lane)
+        if delay_seconds:
+            exchange, routing_key = DELAYED, calculate_routing_key(math.ceil(delay_seconds), routing_key)
         try:
             with self._app.producer_or_acquire() as producer:
                 producer.publish(
                     message.body,
-                    exchange=EXCHANGE.name,
-                    routing_key=queue_name(lane),
+                    exchange=exchange,
+                    routing_key=routing_key,
                     headers=message.headers,
                     serializer="json",
                     mandatory=True,  # without it a missing queue swallows the message, with a confirm
                     **message.properties,
                     **self._options,
                 )
-        except _failures(self._app) as error:
+        except failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 
 
@@ -123,7 +130,7 @@ class GatewayQueue:
                 connection.ensure_connection(max_retries=1, timeout=3)
                 if self._batches:  # an empty list does not exist in Redis
                     connection.default_channel.queue_declare(queue=queue_name(Lane.INTERACTIVE), passive=True)
-        except _failures(self._app) as error:
+        except failures(self._app) as error:
             raise QueueUnavailable(type(error).__name__) from error
 
 
@@ -131,7 +138,8 @@ def _message(app: Celery, job_id: str, step: str) -> Any:
     return app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
 
 
-def _failures(app: Celery) -> tuple[type[BaseException], ...]:
+def failures(app: Celery) -> tuple[type[BaseException], ...]:
+    """Return what may come of a broker that is away or refuses."""
     transport = app.connection_for_write()
     return (OperationalError, KombuError, OSError, *transport.channel_errors, *transport.connection_errors)
 

@@ -83,10 +83,12 @@ def load_segment(raw: str | bytes) -> Segment:
 def load_audio(raw: str | bytes) -> Audio:
     fields: dict[str, Any] = json.loads(raw)
     words: Iterable[tuple[str, float, float]] = fields.pop("words")
-    return Audio(words=tuple((word, start, end) for word, start, end in words), **fields)
+    warnings: Iterable[str] = fields.pop("warnings", ())
+    return Audio(words=tuple((word, start, end) for word, start, end in words), warnings=tuple(warnings), **fields)
 
 
 def load_catalogue(raw: str | bytes) -> Catalogue:
     fields: dict[str, Any] = json.loads(raw)
     fields |= {"voices": tuple(fields["voices"]), "emotions": tuple(fields["emotions"])}
+    fields["controls"] = tuple(fields.get("controls", ()))
     return Catalogue(**fields)

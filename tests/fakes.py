@@ -22,6 +22,8 @@ CATALOGUE = Catalogue(
     emotions=("neutral", "happy"),
     free_text_emotion=False,
     missing={"absent": "its program is not installed"},
+    controls=("pitch_shift",),
+    blends=True,
 )
 
 
@@ -225,12 +227,14 @@ class InMemoryQueue:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str, Lane]] = []
+        self.delays: list[float] = []
         self.refuses = False
 
-    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
+    def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
         if self.refuses:
             raise QueueUnavailable("switched off by the test")
         self.messages.append((job_id, step, lane))
+        self.delays.append(delay_seconds)
 
 
 class InMemoryAsyncQueue:

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -12,6 +13,7 @@ from shared.logging import set_up_logging
 from shared.queue import QUEUES, make_app, queue_name
 from worker.bootsteps import LOAD_FAILED, ReadyMarks, guard, health_server, warm_gate
 from worker.health import Health
+from worker.memory import outgrown
 from worker.runtime import Runtime, start_runtime
 from worker.settings import WorkerSettings
 from worker.tasks import register
@@ -44,7 +46,7 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
     gate = warm_gate(ready, after=server, load_limit_seconds=settings.load_limit_seconds)
     app.steps["worker"].update({server, gate})
     app.steps["consumer"].add(guard(ready, health, started_at=started_at))
-    register(app, _load_in_each_child(app, settings, ready))
+    register(app, _load_in_each_child(app, settings, ready), partial(_retire_if_outgrown, ready=ready))
     return app
 
 
@@ -54,7 +56,7 @@ def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks
 
     def load(**_: Any) -> None:
         try:
-            loaded.append(start_runtime(app, settings))
+            loaded.append(start_runtime(app, settings, draining=ready.draining))
         except Exception:  # a process edge: Celery would keep a child without an engine
             log.exception("the engine could not be loaded")
             os._exit(LOAD_FAILED)
@@ -62,6 +64,13 @@ def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks
 
     signals.worker_process_init.connect(load, weak=False)
     return lambda: loaded[0]
+
+
+def _retire_if_outgrown(here: Runtime, *, ready: ReadyMarks) -> None:
+    """Called in the child after each message; the guard replaces it when it has nothing in hand."""
+    if reason := outgrown(here.settings, here.engine):
+        log.warning("the child will be replaced: %s", reason)
+        ready.retire()
 
 
 def _keep_our_logging(**_: Any) -> None:

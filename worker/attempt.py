@@ -4,37 +4,20 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from shared import jobs as lifecycle
-from shared.errors import EngineFailed, JobError, TimedOut, Unspeakable
+from shared.errors import EngineFailed, JobError, OutOfMemory, TimedOut, Unspeakable
 from shared.jobs import MAX_RETRIES, Change, Failure, Job, Outcome, SpeechRequest, Step
-from worker.engine import EngineError, UnspeakableText
+from worker import engine
+from worker.ending import Ending, Verdict
+from worker.engine import DeviceLost, EngineError, UnspeakableText
 from worker.lease import Lease, StepLost
-from worker.metrics import BUSY, QUEUE_WAIT, RETRIES, STEPS, step_kind
+from worker.metrics import QUEUE_WAIT, RETRIES, STEPS, at_work, step_kind
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 30.0
-
-
-class Verdict(StrEnum):
-    """What is to become of the message."""
-
-    ACKNOWLEDGE = "acknowledge"
-    RETRY = "retry"
-    DEAD_LETTER = "dead_letter"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the attempt ended."""
-
-    verdict: Verdict
-    outcome: str
-    retry_seconds: float = 0.0
 
 
 class SegmentTimeLimit(Exception):
@@ -45,7 +28,11 @@ Work = Callable[[Job, SpeechRequest, Lease], None]
 
 
 def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work: Work) -> Ending:
-    """Start the step if it is to be done, do it, and record success or failure on the job."""
+    """Start the step if it is to be done, do it, and record success or failure on the job.
+
+    Raises:
+        DeviceLost: this process can't work any more; the step is left as a killed worker leaves it.
+    """
     found = runtime.jobs.load(job_id, step)
     if found is None:
         return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
@@ -58,7 +45,7 @@ def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work
     if change.step.attempts == 1:
         QUEUE_WAIT.labels(step_kind(step)).observe(max(change.step.started_at - change.job.created_at, 0))
     lease = Lease(runtime.jobs, change.job, change.step, seconds=runtime.settings.lease_seconds)
-    with lease, BUSY.track_inprogress():
+    with lease, at_work():
         ending = _work(change, lease, runtime, lambda: work(change.job, request, lease))
     STEPS.labels(step_kind(step), ending.outcome).inc()
     seconds = round(time.time() - change.step.started_at, 3)
@@ -72,7 +59,9 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
     except StepLost as lost:
         log.info("stopped: the step is no longer ours", extra={"outcome": lost.outcome})
         return Ending(Verdict.ACKNOWLEDGE, lost.outcome)
-    except (JobError, EngineError, SegmentTimeLimit) as error:
+    except DeviceLost:
+        raise
+    except (JobError, EngineError, MemoryError, SegmentTimeLimit) as error:
         return _ended_badly(_as_job_error(error, runtime), change, lease, runtime)
     except Exception:  # a process edge: the job must end, and the message is kept for a person to look at
         log.exception("unexpected failure")
@@ -81,7 +70,7 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
     return Ending(Verdict.ACKNOWLEDGE, "done")
 
 
-def _as_job_error(error: JobError | EngineError | SegmentTimeLimit, runtime: Runtime) -> JobError:
+def _as_job_error(error: JobError | EngineError | MemoryError | SegmentTimeLimit, runtime: Runtime) -> JobError:
     """Return what the client may see of it."""
     if isinstance(error, JobError):
         return error
@@ -90,6 +79,8 @@ def _as_job_error(error: JobError | EngineError | SegmentTimeLimit, runtime: Run
     if isinstance(error, UnspeakableText):
         return Unspeakable(str(error))
     log.error("the engine failed", exc_info=error)
+    if isinstance(error, (MemoryError, engine.OutOfMemory)):
+        return OutOfMemory(str(error) or "it does not fit into the worker's memory")
     return EngineFailed(str(error))
 
 

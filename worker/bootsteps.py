@@ -19,7 +19,7 @@ from celery.worker.consumer import Consumer
 from prometheus_client import multiprocess
 
 from worker.health import Health, serve
-from worker.metrics import READY_SECONDS
+from worker.metrics import READY_SECONDS, RECYCLED
 
 log = logging.getLogger(__name__)
 
@@ -30,23 +30,43 @@ DRAIN_TICK_SECONDS = 0.05
 
 
 class ReadyMarks:
-    """Which children have loaded their engine: a file each, named by process id."""
+    """What main process and children tell each other by files: who is warm, who has outgrown, that no more is taken."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="emotivoice-ready-"))
+        self._ready, self._retired = self._folder / "ready", self._folder / "retired"
+        self._draining = self._folder / "draining"
+        for folder in (self._ready, self._retired):
+            folder.mkdir()
 
     def set(self) -> None:
         """Mark the calling child as ready."""
-        (self._folder / str(os.getpid())).touch()
+        (self._ready / str(os.getpid())).touch()
+
+    def retire(self) -> None:
+        """Mark the calling child as one to be replaced as soon as it has nothing in hand."""
+        (self._retired / str(os.getpid())).touch()
 
     def has(self, pid: int) -> bool:
-        return (self._folder / str(pid)).exists()
+        """Whether the child is ready, and to be kept."""
+        return (self._ready / str(pid)).exists() and not self.retired(pid)
+
+    def retired(self, pid: int) -> bool:
+        return (self._retired / str(pid)).exists()
+
+    def drain(self) -> None:
+        self._draining.touch()
+
+    def draining(self) -> bool:
+        """Whether the worker takes no more messages: children that take some themselves ask."""
+        return self._draining.exists()
 
     def drop_gone(self, alive: Collection[int]) -> frozenset[int]:
         """Return the marked children that are not alive, and remove their marks."""
-        gone = frozenset(int(mark.name) for mark in self._folder.iterdir()).difference(alive)
+        gone = frozenset(int(mark.name) for mark in self._ready.iterdir()).difference(alive)
         for pid in gone:
-            (self._folder / str(pid)).unlink(missing_ok=True)
+            (self._ready / str(pid)).unlink(missing_ok=True)
+            (self._retired / str(pid)).unlink(missing_ok=True)
         return gone
 
     def remove(self) -> None:
@@ -113,6 +133,7 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
 
         def _asked_to_stop(self, *_: Any) -> None:
             health.draining = True
+            ready.drain()
             self._stop_unless_connected()
 
         def _stop_unless_connected(self) -> None:
@@ -126,11 +147,24 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
             children = {child.pid for child in _children(parent.controller)}
             for gone in ready.drop_gone(children):  # even a child that came and went between two ticks
                 multiprocess.mark_process_dead(gone)  # pyright: ignore[reportUnknownMemberType] - untyped
-            warm = all(ready.has(pid) for pid in children)
-            if health.draining or warm == self._consuming:
+            if health.draining:
                 return
-            log.warning("a child was lost: %s", "consuming again" if warm else "paused until its replacement is warm")
-            self._consume(parent, warm)
+            warm = all(ready.has(pid) for pid in children)
+            if not warm:
+                parent.controller.pool._pool.maintain_pool()  # which Celery does every 5 s
+            if warm != self._consuming:
+                log.warning("consuming again" if warm else "paused until a child that was lost or outgrew is replaced")
+                self._consume(parent, warm)
+            elif not warm and _idle():
+                self._replace(parent)
+
+        def _replace(self, parent: Any) -> None:
+            """End the children that have outgrown; the pool starts new ones. Nothing is in hand, and nothing comes."""
+            for child in _children(parent.controller):
+                if ready.retired(child.pid) and not getattr(child, "_controlled_termination", False):
+                    child._controlled_termination = True  # billiard logs the end of others as an error
+                    os.kill(child.pid, signal.SIGTERM)
+                    RECYCLED.inc()
 
         def _drain(self, parent: Any) -> None:
             """Take no more messages, but keep the loop and its heartbeats until the work in hand is acknowledged."""
@@ -139,7 +173,7 @@ def guard(ready: ReadyMarks, health: Health, *, started_at: float) -> type[boots
             if self._consuming:
                 log.info("draining: no more messages are taken")
                 self._consume(parent, False)
-            if not state.reserved_requests and not state.active_requests:
+            if _idle():
                 state.should_stop = 0
 
         def _consume(self, parent: Any, on: bool) -> None:
@@ -171,6 +205,11 @@ class SafeConsumer(Consumer):
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         log.critical("a message can't be decoded and goes to the dead-letter queue: %s", exc)
         message.reject()
+
+
+def _idle() -> bool:
+    """Whether the worker has no message in hand."""
+    return not state.reserved_requests and not state.active_requests
 
 
 def _children(worker: Any) -> list[Any]:

@@ -5,7 +5,7 @@ import io
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from shared import jobs as lifecycle
@@ -13,20 +13,23 @@ from shared.audio_address import audio_address, audio_key
 from shared.audio_formats import FORMATS
 from shared.errors import AudioMissing
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
+from shared.phonemes import Timed, pack, unpack
 from worker.encoding import Encoder, NotAudio, decode
 from worker.engine.waveform import Waveform, silence
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
+from worker.synthesis import merged
 
 HASH_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Joined:
-    """The audio in a file, and when its words sound."""
+    """The audio in a file, and when its words and phonemes sound."""
 
     seconds: float
-    words: tuple[tuple[str, float, float], ...]
+    words: tuple[Timed, ...]
+    phonemes: str  # packed
 
 
 def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
@@ -43,7 +46,9 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
         rate = spoken[0].sample_rate
         with Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder:
             joined = _write(encoder, zip(spoken, _waveforms(spoken, lease, runtime), pauses, strict=True))
-        audio = _stored(file, joined, address, request, runtime)
+        audio = replace(
+            _stored(file, joined, address, request, runtime), warnings=merged(one.warnings for one in spoken)
+        )
     change = runtime.jobs.change(
         job.id,
         lifecycle.JOIN,
@@ -55,16 +60,18 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
 
 
 def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> Joined:
-    """Encode each segment and the pause after it; its words move to where it begins."""
-    words: list[tuple[str, float, float]] = []
+    """Encode each segment and the pause after it; its words and phonemes move to where it begins."""
+    words: list[Timed] = []
+    phonemes: list[Timed] = []
     begins = 0.0
     for audio, waveform, pause_seconds in parts:
         words += [(word, begins + start, begins + end) for word, start, end in audio.words]
+        phonemes += unpack(audio.phonemes, begins=begins)
         pause = silence(pause_seconds, sample_rate=waveform.sample_rate)
         encoder.write(waveform.samples)
         encoder.write(pause.samples)
         begins += waveform.seconds + pause.seconds
-    return Joined(begins, tuple(words))
+    return Joined(begins, tuple(words), pack(phonemes))
 
 
 def _waveforms(spoken: Sequence[Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
@@ -96,4 +103,5 @@ def _stored(file: BinaryIO, joined: Joined, address: str, request: SpeechRequest
         format=request.format,
         sha256=digest.hexdigest(),
         words=joined.words,
+        phonemes=joined.phonemes,
     )

@@ -1,5 +1,9 @@
 """What a worker measures, over its main process and its children (multiprocess mode)."""
 
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -20,11 +24,49 @@ RETRIES = Counter("emotivoice_step_retries_total", "Steps given back to be tried
 CACHE_HITS = Counter("emotivoice_cache_hits_total", "Segments found already spoken")
 CACHE_MISSES = Counter("emotivoice_cache_misses_total", "Segments that had to be spoken")
 LOAD_SECONDS = Gauge("emotivoice_model_load_seconds", "Time to load the engine", multiprocess_mode="mostrecent")
+WARM_UP_SECONDS = Gauge(
+    "emotivoice_warm_up_seconds", "Time to warm the loaded engine up", multiprocess_mode="mostrecent"
+)
 READY_SECONDS = Gauge(
     "emotivoice_start_to_ready_seconds", "From process start to the first message", multiprocess_mode="mostrecent"
 )
 COLD_STARTS = Counter("emotivoice_cold_starts_total", "Engine loads, of first and of replaced child processes")
 BUSY = Gauge("emotivoice_busy_children", "Children that are at work", multiprocess_mode="livesum")
+IN_HAND = Gauge("emotivoice_steps_in_hand", "Steps that are worked on now", multiprocess_mode="livesum")
+BATCH_SIZE = Histogram(
+    "emotivoice_batch_size", "Utterances in one call of the engine", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+CHILD_MEMORY = Gauge(
+    "emotivoice_child_memory_bytes", "Resident memory of the child", multiprocess_mode="livemostrecent"
+)
+GPU_MEMORY = Gauge(
+    "emotivoice_gpu_memory_bytes",
+    "Memory of the GPU after the latest batch: allocated and reserved by the engine, free and total",
+    ["kind"],
+    multiprocess_mode="livemostrecent",
+)
+RECYCLED = Counter("emotivoice_children_recycled_total", "Children replaced because they had outgrown their memory")
+
+_in_hand = 0
+_counting = threading.Lock()
+
+
+@contextmanager
+def at_work() -> Generator[None]:
+    """Count a step that is worked on. A child is busy with one as with many."""
+    _count(1)
+    try:
+        yield
+    finally:
+        _count(-1)
+
+
+def _count(change: int) -> None:
+    global _in_hand  # noqa: PLW0603 - of the process, like the gauges
+    with _counting:
+        _in_hand += change
+        IN_HAND.set(_in_hand)
+        BUSY.set(1 if _in_hand else 0)
 
 
 def step_kind(step: str) -> str:

@@ -1,17 +1,24 @@
 """What a child process holds for its whole life: the engine and the stores."""
 
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from celery import Celery
 
 from shared.job_store import RedisJobStore
+from shared.lane_reader import LaneReader
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobQueue, JobStore, ObjectStore
 from shared.queue import worker_queue
+from worker.batching import SharedEngine
+from worker.companions import Companions, Terms
 from worker.engine import Engine, load_engine
-from worker.metrics import COLD_STARTS, LOAD_SECONDS
+from worker.metrics import COLD_STARTS, LOAD_SECONDS, WARM_UP_SECONDS
 from worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,15 +30,39 @@ class Runtime:
     objects: ObjectStore
     queue: JobQueue
     engine: Engine | None
+    shared: SharedEngine | None = None  # the same engine, where jobs are spoken together
+    companions: Companions | None = None
+
+    @property
+    def speaker(self) -> Engine | SharedEngine | None:
+        return self.shared or self.engine
 
 
-def start_runtime(app: Celery, settings: WorkerSettings) -> Runtime:
-    """Load the engine, connect, and announce what the engine offers."""
-    jobs = RedisJobStore(settings.redis_url.get_secret_value())
-    engine = _load(settings.engine) if settings.speaks else None
-    if engine:
-        jobs.announce(catalogue(engine))
-    return Runtime(settings, jobs, S3ObjectStore(settings), worker_queue(app), engine)
+def start_runtime(app: Celery, settings: WorkerSettings, *, draining: Callable[[], bool]) -> Runtime:
+    """Load the engine and warm it up, connect, and announce what the engine offers."""
+    jobs, objects = RedisJobStore(settings.redis_url.get_secret_value()), S3ObjectStore(settings)
+    if not settings.speaks:
+        return Runtime(settings, jobs, objects, worker_queue(app), None)
+    engine = _load(settings)
+    shared = SharedEngine(engine) if gathers(engine, settings) else None
+    _warm_up(shared or engine)
+    jobs.announce(catalogue(engine))
+    companions = None
+    if shared:
+        terms = Terms(settings.gather_milliseconds / 1000, draining)
+        companions = Companions(LaneReader(app, settings.lane), shared, terms)
+    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions)
+
+
+def gathers(engine: Engine, settings: WorkerSettings) -> bool:
+    """Whether messages are taken to be spoken together."""
+    if engine.batch_size == 1 or not settings.gather_milliseconds:
+        return False
+    if not settings.broker_url.get_secret_value().startswith("amqp"):
+        log.warning("each job is spoken by itself: jobs are spoken together over RabbitMQ only")
+        return False
+    log.info("jobs are spoken together", extra={"batch_size": engine.batch_size})
+    return True
 
 
 def catalogue(engine: Engine) -> Catalogue:
@@ -43,12 +74,20 @@ def catalogue(engine: Engine) -> Catalogue:
         emotions=engine.emotions,
         free_text_emotion=engine.free_text_emotion,
         missing=engine.missing,
+        controls=engine.controls,
+        blends=engine.blends,
     )
 
 
-def _load(name: str) -> Engine:
+def _load(settings: WorkerSettings) -> Engine:
     started = time.perf_counter()
-    engine = load_engine(name)
+    engine = load_engine(settings.engine, settings.engine_options)
     LOAD_SECONDS.set(time.perf_counter() - started)
     COLD_STARTS.inc()
     return engine
+
+
+def _warm_up(engine: Engine | SharedEngine) -> None:
+    started = time.perf_counter()
+    engine.warm_up()
+    WARM_UP_SECONDS.set(time.perf_counter() - started)

@@ -1,9 +1,23 @@
 """The worker's settings, from EMOTIVOICE_* variables."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
 
 from shared.jobs import Lane
 from shared.settings import SharedSettings
+from worker.engine.options import EngineOptions
+
+
+def _known_device(value: object) -> object:
+    if value in ("auto", "cpu", "cuda") or (str(value).startswith("cuda:") and str(value)[5:].isdigit()):
+        return value
+    raise ValueError("a device is auto, cpu, cuda, or one GPU of several, such as cuda:1")
+
+
+def _unset_if_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 class WorkerSettings(SharedSettings):
@@ -11,11 +25,32 @@ class WorkerSettings(SharedSettings):
 
     lane: Lane = Lane.INTERACTIVE
     engine: str = Field(default="builtin", description="which engine speaks; assembly workers load none")
+    model_dir: Annotated[Path | None, BeforeValidator(_unset_if_empty)] = Field(
+        default=None, description="the model's folder, for an engine that needs one"
+    )
+    device: Annotated[str, BeforeValidator(_known_device)] = Field(
+        default="auto", description="auto, cpu, cuda, cuda:1"
+    )
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    tone_sandhi: bool = Field(
+        default=False, description="Mandarin tone changes, which the official model does not want"
+    )
+    gather_milliseconds: float = Field(
+        default=5, ge=0, le=1000, description="how long to look for messages to speak together; 0 speaks each alone"
+    )
+    memory_limit_gib: float = Field(
+        default=0, ge=0, description="a child over it is replaced between messages; 0: never"
+    )
+    gpu_memory_limit_gib: float = Field(default=0, ge=0, description="the same for what it has reserved of its GPU")
     health_host: str = "127.0.0.1"
     health_port: int = Field(default=8081, ge=0, le=65535, description="/livez, /readyz and /metrics")
     load_limit_seconds: float = Field(default=300, gt=0, description="a model that takes longer ends the process")
     segment_limit_seconds: float = Field(default=600, gt=0, description="a segment that takes longer fails the job")
     lease_seconds: float = Field(default=30, ge=1, description="how long a silent worker keeps a step from a duplicate")
+
+    @property
+    def engine_options(self) -> EngineOptions:
+        return EngineOptions(self.model_dir, self.device, self.precision, self.tone_sandhi)
 
     @property
     def speaks(self) -> bool:

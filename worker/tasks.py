@@ -1,51 +1,52 @@
 """Celery's edge: one task per kind of step. What a message means for the broker is decided here, the work elsewhere."""
 
+import logging
 import os
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from shared import queue
-from shared.errors import StoreUnavailable
+from shared.errors import QueueUnavailable, StoreUnavailable
 from shared.jobs import Job, SpeechRequest
+from shared.lane_reader import Taken
 from shared.logging import job_id as logged_job_id
-from worker.attempt import Ending, SegmentTimeLimit, Verdict, attempt
+from worker.attempt import SegmentTimeLimit, attempt
+from worker.ending import Ending, Verdict
+from worker.engine import DeviceLost
 from worker.joining import join_job
 from worker.lease import Lease
 from worker.planning import plan
 from worker.runtime import Runtime
 from worker.synthesis import speak
 
+log = logging.getLogger(__name__)
+
 STORE_RETRY_SECONDS = 5.0
+CHILD_LOST = 1
 
 Step = Callable[[Job, SpeechRequest, Lease, Runtime], None]
 
 
-def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
+def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[Runtime], None]) -> None:
     """Add the tasks to the app; `runtime` is asked for at each message, in the child that has it."""
 
     def perform(task: Any, job_id: str, step: str, do: Step) -> None:
-        logged_job_id.set(job_id)
-        delivery: dict[str, Any] = task.request.delivery_info or {}
-        redelivered = bool(delivery.get("redelivered"))
         here = runtime()
-
-        def work(job: Job, request: SpeechRequest, lease: Lease) -> None:
-            _within_limit(lambda: do(job, request, lease, here))
-
+        delivery: dict[str, Any] = task.request.delivery_info or {}
+        taken = Taken(job_id, step, bool(delivery.get("redelivered")))
         try:
-            ending = attempt(job_id, step, redelivered=redelivered, runtime=here, work=work)
-        except StoreUnavailable:  # Redis has been away for longer than its client waits; the message comes again
-            ending = Ending(Verdict.RETRY, StoreUnavailable.code, STORE_RETRY_SECONDS)
-        except MemoryError:
-            os._exit(1)  # Celery's main process would not survive it; a new child takes the message again
+            ending = _with_companions(taken, here, partial(_attempted, do=do, here=here))
+        finally:
+            after_each(here)
         _settle(task, ending)
 
     @app.task(bind=True, name=queue.SPEAK_TASK, max_retries=None)
     def speak_segment(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, lambda job, request, lease, here: speak(job, step, request, lease, here))
+        perform(task, job_id, step, partial(_speak, step))
 
     @app.task(bind=True, name=queue.PLAN_TASK, max_retries=None)
     def plan_text(task: Any, job_id: str, step: str) -> None:
@@ -56,11 +57,64 @@ def register(app: Celery, runtime: Callable[[], Runtime]) -> None:
         perform(task, job_id, step, join_job)
 
 
-def _within_limit(work: Callable[[], None]) -> None:
+def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, here: Runtime) -> None:
+    speak(job, step, request, lease, here)
+
+
+def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], Ending]) -> Ending:
+    """Attempt the message, on a worker that batches together with others that wait."""
+    if here.companions is None or taken.redelivered:
+        return attempted(taken)
     try:
-        work()
-    except SoftTimeLimitExceeded as error:
-        raise SegmentTimeLimit from error
+        with here.companions.beside(partial(_companion, here=here)):
+            return attempted(taken)
+    except SoftTimeLimitExceeded:
+        _leave("the child waited for the other messages in its hand for too long")
+
+
+def _companion(taken: Taken, here: Runtime) -> Verdict:
+    """Attempt a message that the child took itself; `RETRY` is for one that could not be enqueued for later."""
+    ending = _attempted(taken, do=partial(_speak, taken.step), here=here)
+    if ending.verdict is not Verdict.RETRY:
+        return ending.verdict
+    try:
+        here.queue.enqueue(taken.job_id, taken.step, lane=here.settings.lane, delay_seconds=ending.retry_seconds)
+    except QueueUnavailable:
+        return Verdict.RETRY
+    return Verdict.ACKNOWLEDGE
+
+
+def _attempted(taken: Taken, *, do: Step, here: Runtime) -> Ending:
+    logged_job_id.set(taken.job_id)
+    timed_out = False
+
+    def work(job: Job, request: SpeechRequest, lease: Lease) -> None:
+        nonlocal timed_out
+        try:
+            do(job, request, lease, here)
+        except SoftTimeLimitExceeded as error:
+            timed_out = True
+            if here.companions and here.companions.in_hand:  # whose fault it is shows when each is spoken alone
+                _leave("a batch took longer than a segment may")
+            raise SegmentTimeLimit from error
+
+    try:
+        ending = attempt(taken.job_id, taken.step, redelivered=taken.redelivered, runtime=here, work=work)
+        if timed_out and here.shared:  # its failure is recorded; the message comes again and finds that
+            _leave("the engine's thread may still be at the segment that timed out")
+        return ending
+    except StoreUnavailable:  # Redis has been away for longer than its client waits; the message comes again
+        return Ending(Verdict.RETRY, StoreUnavailable.code, STORE_RETRY_SECONDS)
+    except DeviceLost as error:
+        _leave(f"the GPU is lost: {error}")
+    except MemoryError:  # Celery's main process would not survive it
+        _leave("the child has no memory left")
+
+
+def _leave(reason: str) -> NoReturn:
+    """End the child. The broker hands out again what it had in hand, and a new child loads the engine."""
+    log.critical("the child ends itself: %s", reason)
+    os._exit(CHILD_LOST)
 
 
 def _settle(task: Any, ending: Ending) -> None:

@@ -13,11 +13,12 @@ from starlette.concurrency import iterate_in_threadpool
 from gateway import presenting
 from gateway.dependencies import Services, ServicesDep
 from gateway.ranges import ByteRange, parse_range
-from gateway.schemas import JobPage, JobRequest, JobStatus, Problem, Timings, Word
+from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Problem, Timings, Word
 from gateway.submission import submit
 from shared.audio_formats import FORMATS
 from shared.errors import AudioNotReady, InvalidCursor, JobNotFound
 from shared.jobs import Audio, JobState
+from shared.phonemes import unpack
 from shared.ports import JobView
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -107,9 +108,12 @@ async def delete_job(job_id: str, services: ServicesDep) -> Response:
 
 @router.get("/{job_id}/timings", responses=_problems(404, 409, 503))
 async def get_timings(job_id: str, services: ServicesDep) -> Timings:
-    """When each word of the finished audio sounds."""
+    """When each word and each phoneme of the finished audio sounds."""
     audio = _audio(await _view(job_id, services))
-    return Timings(words=[Word(word=word, start=start, end=end) for word, start, end in audio.words])
+    return Timings(
+        words=[Word(word=word, start=start, end=end) for word, start, end in audio.words],
+        phonemes=[Phoneme(phoneme=name, start=start, end=end) for name, start, end in unpack(audio.phonemes)],
+    )
 
 
 @router.head("/{job_id}/audio", include_in_schema=False)

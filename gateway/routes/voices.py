@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from gateway.dependencies import ServicesDep
 from gateway.schemas import EmotionList, MissingVoice, Problem, Voice, VoiceList
+from gateway.submission import default_voice
 
 router = APIRouter(prefix="/v1", tags=["voices"])
 
@@ -22,8 +23,10 @@ async def list_voices(services: ServicesDep) -> VoiceList:
         engine=catalogue.engine,
         revision=catalogue.revision,
         sample_rate=catalogue.sample_rate,
-        default=services.settings.default_voice or catalogue.voice_ids[0],
+        default=default_voice(catalogue, services.settings),
         voices=[Voice.model_validate(voice) for voice in catalogue.voices],
+        controls=list(catalogue.controls),
+        blends=catalogue.blends,
         missing=[MissingVoice(id=voice, reason=reason) for voice, reason in catalogue.missing.items()],
     )
 

@@ -36,6 +36,8 @@ VOICES = VoiceList(
     sample_rate=16_000,
     default="anna",
     voices=[Voice(id="anna", name="Anna", languages=["en"], gender="female", description="calm [really]")],
+    controls=["pitch_shift"],
+    blends=False,
     missing=[MissingVoice(id="bob", reason="its model is not installed")],
 )
 
@@ -43,7 +45,17 @@ VOICES = VoiceList(
 def job_status(job_id: str, state: str, *, done: int = 0, total: int = 3, error: JobError | None = None) -> JobStatus:
     finished = state in ("succeeded", "failed", "cancelled", "expired")
     request = SpokenAs(
-        voice="anna", emotion="neutral", emotion_strength=1, speed=1, format="wav", sample_rate=16_000, seed=0
+        voice="anna",
+        emotion="neutral",
+        emotion_strength=1,
+        speed=1,
+        pitch_shift=0,
+        pitch_scale=1,
+        energy_shift=0,
+        energy_scale=1,
+        format="wav",
+        sample_rate=16_000,
+        seed=0,
     )
     return JobStatus(
         id=job_id,
@@ -76,6 +88,7 @@ def _result(job_id: str) -> Result:
         format="wav",
         content_type="audio/wav",
         sha256="",
+        warnings=["☺ was not spoken"],
     )
 
 

@@ -50,12 +50,14 @@ def test_say_writes_the_audio_and_says_so(gateway: FakeGateway, url: str, tmp_pa
     assert result.exit_code == 0, result.output
     assert output.read_bytes() == AUDIO
     assert result.stdout == f"wrote {output}: 1.50 s of audio, {len(AUDIO)} bytes\n"
+    assert result.stderr.endswith("warning: ☺ was not spoken\n")
     assert sent(gateway) == {"text": "Hello!", "format": "mp3"}
     assert [path.name for path in tmp_path.iterdir()] == ["hello.mp3"]
 
 
 def test_say_passes_every_option_on(gateway: FakeGateway, url: str, tmp_path: Path) -> None:
     options = "--voice anna --emotion happy --emotion-strength 1.5 --speed 2 --sample-rate 24000 --seed 7 --lane bulk"
+    options += " --pitch-shift -2 --pitch-scale 1.5 --energy-shift 3 --energy-scale 0.5"
 
     run("say", "Hello!", "-o", tmp_path / "a.wav", *options.split(), url=url)
 
@@ -65,6 +67,10 @@ def test_say_passes_every_option_on(gateway: FakeGateway, url: str, tmp_path: Pa
         "emotion": "happy",
         "emotion_strength": 1.5,
         "speed": 2.0,
+        "pitch_shift": -2.0,
+        "pitch_scale": 1.5,
+        "energy_shift": 3.0,
+        "energy_scale": 0.5,
         "format": "wav",
         "sample_rate": 24_000,
         "seed": 7,

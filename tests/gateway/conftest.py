@@ -12,6 +12,7 @@ from gateway.main import application
 from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
+from shared.phonemes import pack
 from tests.fakes import InMemoryAsyncJobStore, InMemoryAsyncQueue, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 
 
@@ -34,6 +35,7 @@ class World:
     def succeed(self, job_id: str, data: bytes = b"0123456789") -> Job:
         """End the job as a worker would."""
         audio = Audio("address", "audio/address.wav", len(data), 1.5, 16_000, "wav", "ab" * 32, (("Hello", 0.1, 0.4),))
+        audio = replace(audio, phonemes=pack([("HH", 0.1, 0.2), ("AH", 0.2, 0.4)]), warnings=("☺ was not spoken",))
         self.objects.objects[audio.key] = data
         self.records.stored[audio.address] = audio
         self.records.holders[audio.address] = {job_id}

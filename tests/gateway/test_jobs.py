@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import JobError
 from shared.jobs import JobState, Lane
+from tests.fakes import CATALOGUE
 from tests.gateway.conftest import World
 
 
@@ -59,6 +60,20 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"text": "hi", "speed": "2"}, "invalid_value"),
     ({"text": "hi", "seed": True}, "invalid_value"),
     ({"text": "hi", "voice": "v" * 101}, "out_of_range"),
+    ({"text": "hi", "voice": "hum*0.5+humm*0.5"}, "unknown_voice"),
+    ({"text": "hi", "voice": "hum*0.5+"}, "unknown_voice"),
+    ({"text": "hi", "voice": "hum*-1+buzz*0.5"}, "invalid_blend"),
+    ({"text": "hi", "voice": "hum*0+buzz*0.5"}, "invalid_blend"),
+    ({"text": "hi", "voice": "hum*1e3+buzz*0.5"}, "invalid_blend"),
+    ({"text": "hi", "voice": "hum*nan"}, "invalid_blend"),
+    ({"text": "hi", "voice": "+".join(["hum"] * 9)}, "invalid_blend"),
+    ({"text": "hi", "pitch_scale": 1.5}, "unsupported_control"),
+    ({"text": "hi", "energy_shift": 3}, "unsupported_control"),
+    ({"text": "hi", "energy_scale": 0.5}, "unsupported_control"),
+    ({"text": "hi", "pitch_shift": 12.5}, "out_of_range"),
+    ({"text": "hi", "pitch_scale": 2.5}, "out_of_range"),
+    ({"text": "hi", "energy_shift": -13}, "out_of_range"),
+    ({"text": "hi", "energy_scale": -1}, "out_of_range"),
     ({"text": "hi", "colour": "red"}, "unknown_field"),
     ({"text": "hi", "metadata": {"k": "v" * 501}}, "out_of_range"),
     ({}, "missing_field"),
@@ -88,6 +103,71 @@ def test_errors_say_what_was_found_and_what_is_allowed(world: World) -> None:
     assert ask(text="hi", format="opus", sample_rate=44100)["allowed"] == [8000, 12000, 16000, 24000, 48000]
     assert ask(text="hi", speed=9)["errors"] == [
         {"field": "speed", "message": "Input should be less than or equal to 4"}
+    ]
+
+
+def test_a_control_that_the_engine_lacks_is_refused_with_those_it_has(world: World) -> None:
+    answer = world.client.post("/v1/jobs", json={"text": "hi", "energy_shift": 3})
+
+    assert answer.json()["allowed"] == ["pitch_shift"]
+    assert "humming does not obey energy_shift" in answer.json()["detail"]
+
+
+def test_a_neutral_control_is_no_wish(world: World) -> None:
+    job_id = world.submit(pitch_scale=1, energy_shift=0, energy_scale=1, pitch_shift=-2.5)
+
+    asked = world.client.get(f"/v1/jobs/{job_id}").json()["request"]
+    assert (asked["pitch_shift"], asked["pitch_scale"], asked["energy_shift"]) == (-2.5, 1, 0)
+    assert world.records.requests[job_id].pitch_shift == -2.5
+
+
+@pytest.mark.parametrize(
+    ("asked", "voice"),
+    [
+        ("buzz", "buzz"),
+        ("Buzz", "buzz"),
+        ("bUZZ", "buzz"),
+        ("hum*0.7+buzz*0.3", "hum*0.7+buzz*0.3"),
+        (" Hum * .5 + Buzz ", "hum*.5+buzz*1"),
+    ],
+)
+def test_a_voice_is_an_id_a_name_or_a_blend_and_recorded_by_id(world: World, asked: str, voice: str) -> None:
+    job_id = world.submit(voice=asked)
+
+    assert world.records.requests[job_id].voice == voice
+
+
+def test_a_name_that_two_voices_have_is_no_ones(world: World) -> None:
+    twins = tuple({**voice, "name": "Twin"} for voice in CATALOGUE.voices)
+    world.records.announced = replace(CATALOGUE, voices=twins)
+
+    assert world.client.post("/v1/jobs", json={"text": "hi", "voice": "Twin"}).json()["code"] == "unknown_voice"
+
+
+def test_an_engine_with_one_voice_at_a_time_takes_no_blend(world: World) -> None:
+    world.records.announced = replace(CATALOGUE, blends=False)
+
+    answer = world.client.post("/v1/jobs", json={"text": "hi", "voice": "hum*0.7+buzz*0.3"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_blend")
+    assert "one voice at a time" in answer.json()["detail"]
+
+
+def test_what_was_not_spoken_as_written_is_told(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    assert world.client.get(f"/v1/jobs/{job_id}").json()["result"]["warnings"] == ["☺ was not spoken"]
+
+
+def test_phonemes_are_told_beside_the_words(world: World) -> None:
+    job_id = world.submit()
+    world.succeed(job_id)
+
+    timings = world.client.get(f"/v1/jobs/{job_id}/timings").json()
+    assert timings["phonemes"] == [
+        {"phoneme": "HH", "start": 0.1, "end": 0.2},
+        {"phoneme": "AH", "start": 0.2, "end": 0.4},
     ]
 
 

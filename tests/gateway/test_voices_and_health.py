@@ -8,6 +8,7 @@ def test_voices_and_what_is_missing(world: World) -> None:
 
     assert [voice["id"] for voice in voices["voices"]] == ["hum", "buzz"]
     assert voices["default"] == "hum"
+    assert (voices["controls"], voices["blends"]) == (["pitch_shift"], True)
     assert voices["missing"] == [{"id": "absent", "reason": "its program is not installed"}]
 
 

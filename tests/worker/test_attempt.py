@@ -8,6 +8,7 @@ import pytest
 from shared.jobs import MAX_ATTEMPTS, MAX_RETRIES, Job, JobState, SpeechRequest, Step, StepState
 from tests.worker.conftest import World
 from worker.attempt import SegmentTimeLimit, Verdict, attempt
+from worker.engine import DeviceLost
 from worker.lease import Lease
 
 
@@ -54,6 +55,28 @@ def test_a_cancelled_job_is_not_begun(world: World) -> None:
 
     assert world.deliver(job_id).verdict is Verdict.ACKNOWLEDGE
     assert world.engine.spoken == []
+
+
+@pytest.mark.parametrize("text", ["Let it overflow.", "Let it exhaust us."])
+def test_a_text_that_does_not_fit_into_memory_fails_and_is_not_tried_elsewhere(world: World, text: str) -> None:
+    job_id = world.submit(text)
+
+    assert world.deliver(job_id).verdict is Verdict.ACKNOWLEDGE
+    assert world.failure(job_id) == "out_of_memory"
+    assert world.deliver(world.submit("Hello there.")).outcome == "done"
+
+
+def test_a_lost_gpu_leaves_the_step_to_another_process(world: World) -> None:
+    job_id = world.submit("Please unplug it.")
+
+    with pytest.raises(DeviceLost):
+        world.deliver(job_id)
+
+    assert world.jobs.jobs[job_id].state is JobState.RUNNING
+    assert world.deliver(job_id).verdict is Verdict.RETRY  # its lease still runs
+    with pytest.raises(DeviceLost):
+        world.deliver(job_id, redelivered=True)
+    assert world.step(job_id).attempts == 2
 
 
 def test_an_outage_of_the_object_store_is_tried_again(world: World) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shared.jobs import JobState, Lane
+from shared.phonemes import unpack
 from tests.worker.conftest import World
 from worker.attempt import Verdict
 
@@ -70,6 +71,22 @@ def test_words_are_moved_to_where_their_segment_is(world: World) -> None:
             assert words.pop(0) == (word, pytest.approx(start + offset), pytest.approx(end + offset))
         offset += audio.seconds + segment.pause_seconds
     assert words == []
+
+
+def test_phonemes_are_moved_like_words(world: World) -> None:
+    job_id = spoken(world)
+
+    audio = world.audio(job_id)
+    assert [times for _, *times in unpack(audio.phonemes)] == [
+        [pytest.approx(start, abs=2e-3), pytest.approx(end, abs=2e-3)] for _, start, end in audio.words
+    ]
+
+
+def test_warnings_of_the_segments_are_told_once(world: World) -> None:
+    job_id = world.submit(STORY.replace("dogs", "skip"), long=True, lane=Lane.BULK)
+    world.work_off(job_id, "plan")
+
+    assert world.audio(job_id).warnings == ("a word was left out",)
 
 
 def test_segments_come_in_order_whatever_the_order_they_were_spoken_in(world: World) -> None:

@@ -4,12 +4,15 @@ import hashlib
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.audio_formats import FORMATS
 from shared.jobs import JobState, Lane
+from shared.phonemes import unpack
 from tests.worker.conftest import World
 from worker.attempt import Verdict
+from worker.synthesis import merged
 
 THREE = "This is the first. This is the second! Is this the third?"
 
@@ -49,6 +52,63 @@ def test_words_follow_each_other_to_the_end_of_the_audio(world: World) -> None:
     assert times[-1] == pytest.approx(world.audio(job_id).seconds, abs=1e-3)  # a hum ends with its word
 
 
+def test_an_engine_that_likes_batches_gets_the_utterances_together(world: World) -> None:
+    world.engine.batch_size = 2
+    job_id = world.submit(THREE)
+
+    world.deliver(job_id)
+
+    assert world.engine.calls == [2, 1]
+    assert len(world.audio(job_id).words) == 3
+
+
+def test_a_cancelled_job_stops_at_the_next_batch(world: World) -> None:
+    world.engine.batch_size = 2
+    job_id = world.submit(THREE)
+
+    def cancel(_: str) -> None:
+        world.jobs.jobs[job_id] = world.jobs.jobs[job_id].cancelled(now=time.time())
+
+    world.engine.after_each = cancel
+    world.deliver(job_id)
+
+    assert world.engine.calls == [2]
+
+
+def test_phonemes_move_with_their_utterance(world: World) -> None:
+    job_id = world.submit(THREE)
+
+    world.deliver(job_id)
+
+    audio = world.audio(job_id)
+    assert [times for _, *times in unpack(audio.phonemes)] == [
+        [pytest.approx(start, abs=1e-3), pytest.approx(end, abs=1e-3)] for _, start, end in audio.words
+    ]
+
+
+def test_what_was_not_spoken_as_written_is_recorded_once(world: World) -> None:
+    job_id = world.submit("Skip this. Speak this. Skip that.")
+
+    world.deliver(job_id)
+
+    assert world.audio(job_id).warnings == ("a word was left out",)
+
+
+def test_of_very_many_warnings_the_rest_is_counted() -> None:
+    warnings = merged([[f"{number} was not spoken" for number in range(130)]])
+
+    assert (len(warnings), warnings[0], warnings[-1]) == (101, "0 was not spoken", "and 30 more warnings")
+
+
+def test_a_control_reaches_the_engine(world: World) -> None:
+    plain, higher = world.submit("Hello there."), world.submit("Hello there.", pitch_shift=12.0)
+    world.deliver(plain)
+    world.deliver(higher)
+
+    hums = [np.sum(np.diff(np.signbit(world.heard(job_id).samples))) for job_id in (plain, higher)]
+    assert hums[1] == pytest.approx(2 * hums[0], rel=0.05)
+
+
 def test_the_engine_time_is_counted(world: World) -> None:
     job_id = world.submit("Hello there.")
     world.engine.after_each = lambda _: time.sleep(0.02)
@@ -69,7 +129,10 @@ def test_the_same_text_is_not_spoken_twice(world: World) -> None:
     assert world.jobs.jobs[second].engine_seconds == 0
 
 
-@pytest.mark.parametrize("field", [{"voice": "buzz"}, {"speed": 2.0}, {"seed": 1}, {"format": "flac"}])
+@pytest.mark.parametrize(
+    "field",
+    [{"voice": "buzz"}, {"speed": 2.0}, {"pitch_shift": 2.0}, {"energy_scale": 0.5}, {"seed": 1}, {"format": "flac"}],
+)
 def test_what_is_heard_otherwise_is_spoken_anew(world: World, field: dict[str, Any]) -> None:
     first, second = world.submit("Hello there."), world.submit("Hello there.", **field)
     world.deliver(first)

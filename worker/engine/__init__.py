@@ -1,15 +1,30 @@
 """Text in, waveform out: a library that knows no jobs, queues, HTTP or storage."""
 
-from worker.engine.errors import EngineError, EngineUnavailable, UnspeakableText
+from worker.engine.errors import DeviceLost, EngineError, EngineUnavailable, OutOfMemory, UnspeakableText
+from worker.engine.options import EngineOptions
 from worker.engine.registry import load_engine
-from worker.engine.speech import NEUTRAL, Engine, Speech, Utterance, Voice, WordTiming
+from worker.engine.speech import (
+    NEUTRAL,
+    Engine,
+    MeasuresMemory,
+    PhonemeTiming,
+    Speech,
+    Utterance,
+    Voice,
+    WordTiming,
+)
 from worker.engine.waveform import Waveform
 
 __all__ = [
     "NEUTRAL",
+    "DeviceLost",
     "Engine",
     "EngineError",
+    "EngineOptions",
     "EngineUnavailable",
+    "MeasuresMemory",
+    "OutOfMemory",
+    "PhonemeTiming",
     "Speech",
     "UnspeakableText",
     "Utterance",

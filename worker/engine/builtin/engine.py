@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,9 +19,12 @@ from worker.engine.builtin.voices import VOICES, BuiltinVoice
 from worker.engine.errors import EngineUnavailable
 from worker.engine.speech import Speech, Utterance, Voice, WordTiming
 from worker.engine.text.normalization import normalize
+from worker.engine.text.override import without_overrides
 from worker.engine.waveform import Signal, Waveform, amplify, fade_edges, limit_peaks, speech_level
 
-CODE_VERSION = "1"  # raise it with every change that can be heard
+NO_PHONEMES = "the builtin engine speaks words as it knows them; the phonemes given for some were not used"
+_WARM_UP_TEXT = {"en": "Good morning.", "zh": "早上好，请你慢慢走。"}
+CODE_VERSION = "2"  # raise it with every change that can be heard
 
 
 class BuiltinEngine:
@@ -30,6 +34,9 @@ class BuiltinEngine:
     sample_rate = SAMPLE_RATE
     emotions = tuple(EMOTIONS)
     free_text_emotion = False
+    controls: tuple[str, ...] = ("pitch_shift", "pitch_scale", "energy_shift")
+    blends = False
+    batch_size = 1
 
     def __init__(self, search_path: str | None = None) -> None:
         """Find the programs in `search_path`, or in PATH.
@@ -49,6 +56,13 @@ class BuiltinEngine:
         self.voices: tuple[Voice, ...] = tuple(v.described(self._speaker.languages(v)) for v in self._voices.values())
         self.revision = _revision(flite, espeak)
 
+    def warm_up(self) -> None:
+        """Speak a little of each language, also through WORLD: dictionaries are read at their first use."""
+        for language, text in _WARM_UP_TEXT.items():
+            voice = next((voice for voice in self.voices if language in voice.languages), None)
+            if voice:
+                self.synthesize([Utterance(text, voice.id, emotion="happy")])
+
     def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
         """Speak each utterance; the result is in the same order.
 
@@ -61,19 +75,21 @@ class BuiltinEngine:
 
     def _speak(self, utterance: Utterance) -> Speech:
         voice, style = self._voice(utterance.voice), _style(utterance)
-        said = phrases(normalize(utterance.text, voice.home))
+        text, overridden = without_overrides(utterance.text)
+        said = phrases(normalize(text, voice.home))
         timeline = lay_out([(phrase, self._speaker.say(phrase, voice)) for phrase in said])
         tempo = style.tempo * utterance.speed
         samples = self._shaped(timeline, voice, style, tempo, utterance.seed)
         level = SPEECH_DBFS + style.decibels - speech_level(samples, SAMPLE_RATE)
         samples = limit_peaks(amplify(samples, level), SAMPLE_RATE)
         waveform = fade_edges(Waveform(samples.astype(np.float32), SAMPLE_RATE))
-        return Speech(waveform, _scaled(timeline.words, tempo, waveform.seconds))
+        words = _scaled(timeline.words, tempo, waveform.seconds)
+        return Speech(waveform, words, warnings=(NO_PHONEMES,) if overridden else ())
 
     def _shaped(self, timeline: Timeline, voice: BuiltinVoice, style: Style, tempo: float, seed: int) -> Signal:
         """Through WORLD, unless the programs' own sound is already what is wanted."""
         parts = [self._part(stretch, voice) for stretch in timeline.stretches]
-        if style == Style() and tempo == 1 and not any(part.partner for part in parts):
+        if replace(style, decibels=0) == Style() and tempo == 1 and not any(part.partner for part in parts):
             return timeline.samples
         analysis = world.analyze(timeline.samples)
         if any(part.partner for part in parts):
@@ -86,7 +102,9 @@ class BuiltinEngine:
         start, end = (round(seconds * world.FRAMES_PER_SECOND) for seconds in (stretch.start, stretch.end))
         return Part(start, end, partner)
 
-    def _voice(self, voice_id: str) -> BuiltinVoice:
+    def _voice(self, voice_id: str | tuple[float, ...]) -> BuiltinVoice:
+        if not isinstance(voice_id, str):
+            raise ValueError("the builtin engine takes a voice by its id, not by a speaker embedding")
         if voice_id in self._voices:
             return self._voices[voice_id]
         if voice_id in self.missing:
@@ -95,14 +113,20 @@ class BuiltinEngine:
 
 
 def _style(utterance: Utterance) -> Style:
-    """The style of the utterance's emotion at its strength; refuses what is out of range."""
+    """The style of the utterance's emotion at its strength, moved by its controls; refuses what is out of range."""
     if utterance.emotion not in EMOTIONS:
         raise ValueError(f"no emotion is called {utterance.emotion!r}; there are: {', '.join(EMOTIONS)}")
     if not 0 <= utterance.emotion_strength <= 2:
         raise ValueError(f"the strength of an emotion is 0 to 2, not {utterance.emotion_strength}")
     if not 0.25 <= utterance.speed <= 4:
         raise ValueError(f"the speed is 0.25 to 4, not {utterance.speed}")
-    return EMOTIONS[utterance.emotion].scaled(utterance.emotion_strength)
+    style = EMOTIONS[utterance.emotion].scaled(utterance.emotion_strength)
+    return replace(
+        style,
+        semitones=style.semitones + utterance.pitch_shift,
+        pitch_range=style.pitch_range * utterance.pitch_scale,
+        decibels=style.decibels + utterance.energy_shift,
+    )
 
 
 def _scaled(words: Sequence[WordTiming], tempo: float, seconds: float) -> tuple[WordTiming, ...]:

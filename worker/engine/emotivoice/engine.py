@@ -38,7 +38,7 @@ class EmotiVoiceEngine:
     sample_rate = AUDIO.sample_rate
     emotions = tuple(PROMPTS)
     free_text_emotion = True
-    controls = ("pitch_shift", "pitch_scale", "energy_shift", "energy_scale")
+    controls: tuple[str, ...] = ("pitch_shift", "pitch_scale", "energy_shift", "energy_scale")
     blends = True
 
     def __init__(self, files: ModelFiles, *, dtype: torch.dtype | None = None, tone_sandhi: bool = False) -> None:

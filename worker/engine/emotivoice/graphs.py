@@ -208,7 +208,7 @@ def graphs_of(networks: Networks) -> tuple[Graph, ...]:
 
 
 def _padded(utterances: Sequence[Tensors]) -> list[Tensor]:
-    return [pad_sequence(parts, batch_first=True) for parts in zip(*utterances, strict=True)]
+    return [pad_sequence(list(parts), batch_first=True) for parts in zip(*utterances, strict=True)]
 
 
 def _lengths(utterances: Sequence[Tensors]) -> Tensor:

@@ -9,6 +9,7 @@ from worker.engine.emotivoice.embedding import MAX_TOKENS, TextEmbedder
 from worker.engine.emotivoice.frontend import Frontend, Phonemes
 from worker.engine.errors import UnspeakableText
 from worker.engine.speech import PhonemeTiming, Speech, Utterance, WordTiming
+from worker.engine.text.language import main_language
 from worker.engine.text.segmentation import split
 from worker.engine.waveform import Samples, Waveform, join
 
@@ -51,9 +52,10 @@ def script(utterance: Utterance, frontend: Frontend, embed: TextEmbedder) -> Scr
 
 
 def _pieces(utterance: Utterance, frontend: Frontend) -> Iterator[Part]:
+    language = main_language(utterance.text, "zh")  # reads what has no letters, such as "404."
     for piece in split(utterance.text):
         try:
-            yield Part(frontend.phonemes(piece.text), piece.pause_seconds / utterance.speed)
+            yield Part(frontend.phonemes(piece.text, default=language), piece.pause_seconds / utterance.speed)
         except UnspeakableText:  # others sound, and the warnings of the whole tell what was left out
             continue
 

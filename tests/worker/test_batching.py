@@ -1,0 +1,145 @@
+"""Callers of one engine that come together are spoken together, and a failure is its own job's alone."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from tests.engines import ObedientEngine
+from tests.waiting import wait_for
+from worker.batching import PATIENCE_SECONDS, SharedEngine, Spoken, leave_engine, synthesize
+from worker.engine import DeviceLost, EngineError, Utterance
+
+SENTENCE = "Hello there, number"
+
+
+@pytest.fixture
+def engine() -> ObedientEngine:
+    return ObedientEngine(batch_size=8)
+
+
+@pytest.fixture
+def shared(engine: ObedientEngine) -> SharedEngine:
+    shared = SharedEngine(engine)
+    shared.warm_up()
+    return shared
+
+
+def spoken_together(shared: SharedEngine, jobs: Sequence[Sequence[str]]) -> list[Future[Spoken]]:
+    """Have each job speak its texts in one call, all of them at one time."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        seats = [shared.seat() for _ in jobs]
+
+        def speak(number: int) -> Spoken:
+            with seats[number]:
+                return synthesize(shared, [Utterance(text, "hum") for text in jobs[number]])
+
+        return [pool.submit(speak, number) for number in range(len(jobs))]
+
+
+def test_jobs_that_come_together_are_spoken_in_one_batch(engine: ObedientEngine, shared: SharedEngine) -> None:
+    spoken = spoken_together(shared, [[f"{SENTENCE} {number}" + "!" * number] for number in range(8)])
+
+    assert engine.calls == [8]
+    lengths = [one.result().speeches[0].waveform.seconds for one in spoken]
+    assert lengths == sorted(set(lengths))  # each got its own
+
+
+def test_the_engine_is_called_in_the_thread_that_warmed_it_up(engine: ObedientEngine, shared: SharedEngine) -> None:
+    threads: set[str] = set()
+    engine.after_each = lambda _: threads.add(threading.current_thread().name)
+
+    spoken_together(shared, [["One."], ["Two."]])
+
+    assert threads == {engine.warmed_up_in} != {threading.current_thread().name}
+
+
+def test_an_engine_that_cannot_warm_up_says_so(engine: ObedientEngine) -> None:
+    def fail() -> None:
+        raise EngineError("the kernels do not compile")
+
+    engine.warm_up = fail
+
+    with pytest.raises(EngineError, match="do not compile"):
+        SharedEngine(engine).warm_up()
+
+
+def test_a_batch_is_not_larger_than_the_engine_likes(engine: ObedientEngine, shared: SharedEngine) -> None:
+    spoken_together(shared, [["One.", "Two.", "Three."]] * 5)
+
+    assert sorted(engine.calls) == [3, 6, 6]
+
+
+def test_a_job_larger_than_a_batch_is_spoken(engine: ObedientEngine, shared: SharedEngine) -> None:
+    (spoken,) = spoken_together(shared, [["Hello."] * 20])
+
+    assert len(spoken.result().speeches) == 20
+
+
+@pytest.mark.parametrize("poison", ["Please refuse this.", "Please overflow.", "Please exhaust.", "Please break this."])
+def test_one_poison_among_eight_fails_alone(engine: ObedientEngine, shared: SharedEngine, poison: str) -> None:
+    texts = [[f"{SENTENCE} {number}"] for number in range(8)]
+    texts[5] = [poison]
+
+    spoken = spoken_together(shared, texts)
+
+    assert [one.exception() is not None for one in spoken] == [number == 5 for number in range(8)]
+    assert engine.calls == [8] + [1] * 8
+
+
+def test_a_lost_gpu_is_told_to_everyone_and_not_tried_again(engine: ObedientEngine, shared: SharedEngine) -> None:
+    spoken = spoken_together(shared, [["Hello."], ["Please unplug it."], ["Hello."]])
+
+    assert [type(one.exception()) for one in spoken] == [DeviceLost] * 3
+    assert engine.calls == [3]
+
+
+def test_the_seconds_of_a_batch_are_shared_by_length(engine: ObedientEngine, shared: SharedEngine) -> None:
+    engine.after_each = lambda _: time.sleep(0.02)
+
+    short, long = spoken_together(shared, [["Hi!"], ["Hello there, my friend, and good morning to you!"]])
+
+    assert short.result().seconds * 16 == pytest.approx(long.result().seconds)
+    assert 0.04 <= short.result().seconds + long.result().seconds < 1
+
+
+def test_a_batch_waits_for_a_job_that_is_coming_but_not_for_ever(engine: ObedientEngine, shared: SharedEngine) -> None:
+    stuck = shared.seat()
+    started = time.monotonic()
+
+    spoken_together(shared, [["Hello."]])
+    waited = time.monotonic() - started
+    spoken_together(shared, [["Hello again."]])
+
+    assert waited >= PATIENCE_SECONDS
+    assert time.monotonic() - started - waited < PATIENCE_SECONDS  # it is not waited for twice
+    stuck.leave()
+
+
+def test_a_job_that_has_left_is_not_waited_for(shared: SharedEngine) -> None:
+    gone = threading.Event()
+
+    def job(before: Callable[[], None]) -> None:
+        with shared.seat():
+            synthesize(shared, [Utterance("Hello.", "hum")])
+            before()
+            gone.wait(5)
+
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(job, leave_engine)
+        wait_for(lambda: shared.hungry() and not storing.done())
+        started = time.monotonic()
+        spoken_together(shared, [["Hello again."]])
+        assert time.monotonic() - started < PATIENCE_SECONDS
+        gone.set()
+
+
+def test_it_is_hungry_until_the_next_batch_is_full(shared: SharedEngine) -> None:
+    seats = [shared.seat() for _ in range(7)]
+    assert shared.hungry()
+    seats.append(shared.seat())
+    assert not shared.hungry()
+    seats.pop().leave()
+    assert shared.hungry()

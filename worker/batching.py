@@ -1,0 +1,195 @@
+"""An engine whose concurrent callers share its calls: what several jobs want at one time is spoken in one batch."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from worker.engine import DeviceLost, Engine, EngineError, MeasuresMemory, Speech, Utterance
+from worker.metrics import BATCH_SIZE, GPU_MEMORY
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 0.1  # how long a batch waits for a job that is on its way to the engine
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What an engine returned, and how many of its seconds that took."""
+
+    speeches: Sequence[Speech]
+    seconds: float
+
+
+def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance]) -> Spoken:
+    """Speak the utterances, and measure that."""
+    if isinstance(engine, SharedEngine):
+        return engine.synthesize(utterances)
+    started = time.perf_counter()
+    speeches = engine.synthesize(utterances)
+    seconds = time.perf_counter() - started
+    if len(speeches) != len(utterances):
+        raise EngineError(f"the engine {engine.name} returned {len(speeches)} of {len(utterances)} utterances")
+    BATCH_SIZE.observe(len(utterances))
+    if isinstance(engine, MeasuresMemory):
+        for kind, amount in engine.memory().items():
+            GPU_MEMORY.labels(kind).set(amount)
+    return Spoken(speeches, seconds)
+
+
+class Seat:
+    """One job's place at the engine. A batch waits a moment for jobs that have a seat and are not at the engine yet."""
+
+    def __init__(self, engine: "SharedEngine", jobs: int) -> None:
+        self.jobs = jobs
+        self._engine = engine
+
+    def leave(self) -> None:
+        """The job needs the engine no more. Safe to call twice."""
+        self._engine.forget(self)
+
+    def __enter__(self) -> "Seat":
+        _here.seat = self
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _here.seat = None
+        self.leave()
+
+
+class _Here(threading.local):
+    """The seat of the job that the calling thread works on."""
+
+    seat: Seat | None = None
+
+
+_here = _Here()
+
+
+def leave_engine() -> None:
+    """The job of the calling thread needs the engine no more: nobody need wait for it while its audio is stored."""
+    if _here.seat:
+        _here.seat.leave()
+
+
+@dataclass(eq=False)
+class _Call:
+    """What one job wants spoken."""
+
+    utterances: Sequence[Utterance]
+    seat: Seat | None
+    answer: "Future[Spoken]" = field(default_factory=Future["Spoken"])
+
+
+class SharedEngine:
+    """Makes every call of an engine in one thread: the engine need not be safe for several, and CUDA likes it so."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.batch_size = engine.batch_size
+        self._engine = engine
+        self._calls: deque[_Call] = deque()
+        self._coming: set[Seat] = set()
+        self._changed = threading.Condition()
+        self._warm: Future[None] = Future()
+        threading.Thread(target=self._serve, name="engine", daemon=True).start()
+
+    def warm_up(self) -> None:
+        """Return when the engine is warm: its thread begins with that, for what CUDA graphs keep is a thread's own."""
+        self._warm.result()
+
+    def seat(self, *, jobs: int = 1) -> Seat:
+        """Return a place for a job that will come; 0 jobs: for who looks for some. Its thread opens it as a context."""
+        seat = Seat(self, jobs)
+        with self._changed:
+            self._coming.add(seat)
+        return seat
+
+    def forget(self, seat: Seat) -> None:
+        with self._changed:
+            self._coming.discard(seat)
+            self._changed.notify_all()
+
+    def hungry(self) -> bool:
+        """Whether the next batch has room for another job. The batch that is spoken now does not count."""
+        with self._changed:
+            return self._waiting() + sum(seat.jobs for seat in self._coming) < self.batch_size
+
+    def synthesize(self, utterances: Sequence[Utterance]) -> Spoken:
+        """Speak them in one batch with those of other jobs.
+
+        Raises:
+            EngineError: as the engine does for these utterances alone.
+        """
+        call = _Call(utterances, _here.seat)
+        with self._changed:
+            self._calls.append(call)
+            if call.seat:
+                self._coming.discard(call.seat)
+            self._changed.notify_all()
+        return call.answer.result()
+
+    def _serve(self) -> None:
+        try:
+            self._engine.warm_up()
+        except BaseException as error:  # a thread's edge: who waits for it decides
+            self._warm.set_exception(error)
+            return
+        self._warm.set_result(None)
+        while True:
+            self._answer(self._next_batch())
+
+    def _next_batch(self) -> list[_Call]:
+        """Wait for a call, then a moment for those that are coming; return as many as fill a batch."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._calls)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while self._coming and self._waiting() < self.batch_size:
+                if not self._changed.wait(deadline - time.monotonic()):
+                    self._coming.clear()  # something keeps them: the next batch does not wait for them again
+            batch = [self._calls.popleft()]
+            room = self.batch_size - len(batch[0].utterances)
+            while self._calls and len(self._calls[0].utterances) <= room:
+                batch.append(self._calls.popleft())
+                room -= len(batch[-1].utterances)
+            return batch
+
+    def _waiting(self) -> int:
+        return sum(len(call.utterances) for call in self._calls)
+
+    def _answer(self, batch: Sequence[_Call]) -> None:
+        """Speak a batch. One that fails is spoken again call by call, so that only the culprit's job fails."""
+        try:
+            spoken = synthesize(self._engine, [one for call in batch for one in call.utterances])
+            answers = _shares(spoken, [len(call.utterances) for call in batch])
+        except BaseException as error:  # a thread's edge: the jobs' own threads decide what it means
+            if len(batch) == 1 or isinstance(error, DeviceLost):
+                for call in batch:
+                    self._stays(call)
+                    call.answer.set_exception(error)
+                return
+            log.warning("a batch failed and is spoken one by one: %s", error, extra={"calls": len(batch)})
+            for call in batch:
+                self._answer([call])
+            return
+        for call, answer in zip(batch, answers, strict=True):
+            self._stays(call)
+            call.answer.set_result(answer)
+
+    def _stays(self, call: _Call) -> None:
+        """Until it leaves, the job may come again with its next utterances."""
+        if call.seat:
+            with self._changed:
+                self._coming.add(call.seat)
+
+
+def _shares(spoken: Spoken, counts: Sequence[int]) -> list[Spoken]:
+    """Return the part of each call, with its share of the engine's time by the length of its speech."""
+    rest = deque(spoken.speeches)
+    parts = [[rest.popleft() for _ in range(count)] for count in counts]
+    lengths = [sum(speech.waveform.seconds for speech in part) for part in parts]
+    per_second = spoken.seconds / (sum(lengths) or 1)
+    return [Spoken(part, per_second * length) for part, length in zip(parts, lengths, strict=True)]

@@ -1,0 +1,21 @@
+"""How an attempt ended, and what that means for its message."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What is to become of the message."""
+
+    ACKNOWLEDGE = "acknowledge"
+    RETRY = "retry"
+    DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the attempt ended."""
+
+    verdict: Verdict
+    outcome: str
+    retry_seconds: float = 0.0
