@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Self
 
 import torch
@@ -111,7 +111,7 @@ class EmotiVoiceEngine:
         in_order = (spoken[number] for number in range(len(parts)))
         return [speech(each, [next(in_order) for _ in each.parts]) for each in scripts]
 
-    def stream(self, utterance: Utterance) -> Iterator[Waveform]:
+    def stream(self, utterance: Utterance) -> Generator[Waveform]:
         """Speak one utterance in pieces, the first of them 0.26 s long; together they are what `synthesize` returns.
 
         Raises:

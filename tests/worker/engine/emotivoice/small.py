@@ -1,6 +1,5 @@
 """An engine whose networks are small and random, with the real token list: it hums, in milliseconds."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -47,7 +46,7 @@ def small_files() -> ModelFiles:
         voices=VOICES,
         revision="small",
         config=SIZES,
-        folder=ModelFolder(folder, "official", nothing, nothing, nothing, nothing, nothing),
+        folder=ModelFolder(folder, "official", nothing, nothing, nothing, nothing, nothing, None),
         source_revision="small",
     )
 
@@ -62,9 +61,5 @@ def _weight(name: str, shape: tuple[int, ...], random: torch.Generator) -> torch
 
 
 @cache
-def small_engine(**options: bool) -> EmotiVoiceEngine:
-    return EmotiVoiceEngine(small_files(), **options)
-
-
-def files_with(**changes: object) -> ModelFiles:
-    return replace(small_files(), **changes)  # pyright: ignore[reportArgumentType] - any field of it
+def small_engine(*, tone_sandhi: bool = False) -> EmotiVoiceEngine:
+    return EmotiVoiceEngine(small_files(), tone_sandhi=tone_sandhi)

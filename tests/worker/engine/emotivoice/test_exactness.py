@@ -20,6 +20,7 @@ from worker.engine.emotivoice.model import Networks
 from worker.engine.emotivoice.pipeline import CPU_LIMITS, Limits, vocode, vocode_in_pieces
 from worker.engine.options import EngineOptions
 from worker.engine.speech import Utterance
+from worker.engine.waveform import Samples
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def case(request: pytest.FixtureRequest, reference: Path) -> Case:
 
 def load_case(reference: Path, name: str) -> Case:
     with np.load(reference / f"{name}.npz") as file:
-        arrays: dict[str, Any] = {key: torch.from_numpy(np.asarray(file[key])) for key in file.files}
+        arrays: dict[str, Any] = {key: torch.as_tensor(np.asarray(file[key])) for key in file.files}
     return Case(
         phonemes=arrays["phoneme_ids"],
         speaker=arrays["speaker_id"].view(1),
@@ -73,19 +74,19 @@ def load_case(reference: Path, name: str) -> Case:
     )
 
 
-def controls(size: int = 1, **changes: float) -> Controls:
-    return Controls(*(torch.full((size,), changes.get(name, 1.0)) for name in Controls._fields))
+def at_rest(size: int) -> Controls:
+    return Controls(*torch.ones(len(Controls._fields), size))
 
 
-def predict(networks: Networks, case: Case, **changes: float) -> Prosody:
+def predict(networks: Networks, case: Case) -> Prosody:
     speaker = networks.acoustic.spk_tokenizer(case.speaker)
     condition = Condition(speaker, networks.style(case.prompt), networks.style(case.content))
-    return networks.acoustic.predict(case.phonemes, None, condition, controls(**changes))
+    return networks.acoustic.predict(case.phonemes, None, condition, at_rest(1))
 
 
-def difference(ours: Tensor, theirs: Tensor) -> float:
+def difference(ours: Tensor | Samples, theirs: Tensor) -> float:
     assert ours.shape == theirs.shape
-    return float((ours - theirs).abs().max())
+    return float((torch.as_tensor(ours) - theirs).abs().max())
 
 
 def test_the_style_encoder_is_the_original(networks: Networks, case: Case) -> None:
@@ -130,7 +131,7 @@ def test_an_utterance_sounds_the_same_in_a_padded_batch(
         torch.stack([case.style_embedding for case in both]),
         torch.stack([case.content_embedding for case in both]),
     )
-    prosody = networks.acoustic.predict(torch.stack(padded), lengths, condition, controls(2))
+    prosody = networks.acoustic.predict(torch.stack(padded), lengths, condition, at_rest(2))
     totals = prosody.durations.sum(dim=1)
     mels = networks.acoustic.frames(prosody.hidden, prosody.durations, lengths, int(totals.max()))
     samples = networks.vocoder(mels, length_mask(totals, int(totals.max())))
@@ -164,7 +165,7 @@ def test_a_mel_in_windows_sounds_like_the_whole(
     networks: Networks, both: list[Case], whole: list[Tensor], limits: Limits
 ) -> None:
     for samples, expected in zip(vocode(networks.vocoder, [case.mel[0] for case in both], limits), whole, strict=True):
-        assert difference(torch.from_numpy(samples), expected) < 1e-5
+        assert difference(samples, expected) < 1e-5
 
 
 def test_a_stream_sounds_like_the_whole_and_begins_early(
@@ -172,7 +173,7 @@ def test_a_stream_sounds_like_the_whole_and_begins_early(
 ) -> None:
     pieces = list(vocode_in_pieces(networks.vocoder, both[1].mel[0], CPU_LIMITS))
     assert len(pieces[0]) == 16 * 256
-    assert difference(torch.from_numpy(np.concatenate(pieces)), whole[1]) < 1e-5
+    assert difference(np.concatenate(pieces), whole[1]) < 1e-5
 
 
 # With random weights, whose vocoder multiplies every error; what real weights give has to be listened to.
@@ -203,5 +204,5 @@ def test_text_to_samples_by_the_engine_is_the_original(
     for folder in (official_model, converted_model):
         engine = EmotiVoiceEngine.load(EngineOptions(model_dir=folder, device="cpu", precision="fp32"))
         (speech,) = engine.synthesize([utterance])
-        assert difference(torch.from_numpy(speech.waveform.samples), load_case(reference, "zh").wav) < 1e-4
+        assert difference(speech.waveform.samples, load_case(reference, "zh").wav) < 1e-4
         assert len(engine.voices) == 2014
