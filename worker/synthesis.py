@@ -14,19 +14,21 @@ from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack
 from worker.attempt import enqueue_next
-from worker.batching import SharedEngine, leave_engine, synthesize
+from worker.batching import SharedEngine, leave_engine
 from worker.encoding import encode
 from worker.engine import Engine, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import Piece, split
-from worker.engine.waveform import join
+from worker.engine.waveform import join, silence
 from worker.lease import Lease, StepLost
 from worker.metrics import AUDIO_SECONDS, CACHE_HITS, CACHE_MISSES, ENGINE_SECONDS, REAL_TIME_FACTOR
+from worker.omission import Result, each_spoken, leave_out
 from worker.runtime import Runtime
 
 # Segments of a long job are kept without loss at the engine's own rate; the join resamples and encodes once.
 SEGMENT_FORMAT = "flac"
 
 WARNINGS_KEPT = 100  # of one audio: its record is read with every look at the job
+NOTHING_SECONDS = 0.05  # of silence, for a segment of which nothing sounds: an encoder wants some samples
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Spoken:
     phonemes: tuple[Timed, ...]
     warnings: tuple[str, ...]
     engine_seconds: float
+    sounds: bool = True
 
 
 def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
@@ -50,15 +53,18 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
     engine, speaker = runtime.engine, runtime.speaker
     if engine is None or speaker is None:
         raise RuntimeError(f"a worker of the lane {runtime.settings.lane} got a segment to speak")
+    whole = request.text if job.long else ""
     if job.long:
         text = runtime.jobs.segment(job.id, step).text
         request = replace(request, text=text, format=SEGMENT_FORMAT, sample_rate=engine.sample_rate)
     address = audio_address(request, engine_revision=engine.revision)
     audio, engine_seconds = known_audio(address, runtime), 0.0
     if audio is None:
-        spoken = speak_text(request, speaker, lease)
+        spoken = speak_text(request, speaker, lease, whole=whole)
         leave_engine()
         engine_seconds = spoken.engine_seconds
+        if not spoken.sounds:  # a job of that text alone must not find it: it fails
+            address = audio_address(request, engine_revision=f"{engine.revision}, left out")
         audio = _stored(request, spoken, address, runtime)
     change = runtime.jobs.change(
         job.id,
@@ -85,29 +91,53 @@ def known_audio(address: str, runtime: Runtime) -> Audio | None:
     return audio
 
 
-def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lease) -> Spoken:
-    """Speak as many utterances at a time as the engine likes, so that a cancelled job stops at the next."""
-    parts: list[tuple[Speech, float]] = []
+def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lease, *, whole: str = "") -> Spoken:
+    """Speak as many utterances at a time as the engine likes, so that a cancelled job stops at the next.
+
+    Args:
+        whole: the text of the job, where this is only its segment: nothing in a segment need sound.
+    Raises:
+        UnspeakableText: the engine refuses a part of the text, or nothing in it sounds.
+    """
+    pieces = split(request.text)
+    utterances = [utterance(request, piece.text) for piece in pieces]
+    results: list[Result] = []
     engine_seconds = 0.0
-    for number, pieces in enumerate(_batches(split(request.text), engine.batch_size)):
+    for number, batch in enumerate(_batches(utterances, engine.batch_size)):
         if number:
             lease.check()
-        spoken = synthesize(engine, [utterance(request, piece.text) for piece in pieces])
-        engine_seconds += spoken.seconds
-        parts += zip(spoken.speeches, [piece.pause_seconds for piece in pieces], strict=True)
-    parts[-1] = (parts[-1][0], 0.0)
-    segment = _joined(parts, engine_seconds)
+        spoken, seconds = each_spoken(engine, batch)
+        results += spoken
+        engine_seconds += seconds
+    omitted, seconds = leave_out(engine, utterances, results, whole=whole)
+    engine_seconds += seconds
+    parts = _heard(pieces, results)
+    if not parts:
+        nothing = silence(NOTHING_SECONDS, request.sample_rate)
+        return Spoken(nothing, (), (), merged([omitted]), engine_seconds, sounds=False)
+    segment = _joined(parts, omitted, engine_seconds)
     _measure(segment.waveform, engine_seconds)
     return segment
 
 
-def _batches(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
-    rest = iter(pieces)
+def _heard(pieces: Sequence[Piece], results: Sequence[Result]) -> list[tuple[Speech, float]]:
+    """Return what was spoken, with the pause after each; of what was left out the pause stays if it is longer."""
+    parts: list[tuple[Speech, float]] = []
+    for piece, result in zip(pieces, results, strict=True):
+        if isinstance(result, Speech):
+            parts.append((result, piece.pause_seconds))
+        elif parts:
+            parts[-1] = (parts[-1][0], max(parts[-1][1], piece.pause_seconds))
+    return [*parts[:-1], (parts[-1][0], 0.0)] if parts else []
+
+
+def _batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utterance]]:
+    rest = iter(utterances)
     while batch := list(islice(rest, size)):
         yield batch
 
 
-def _joined(parts: Sequence[tuple[Speech, float]], engine_seconds: float) -> Spoken:
+def _joined(parts: Sequence[tuple[Speech, float]], omitted: Sequence[str], engine_seconds: float) -> Spoken:
     """Return the utterances as one; the times of each move to where it begins."""
     words: list[Timed] = []
     phonemes: list[Timed] = []
@@ -117,7 +147,7 @@ def _joined(parts: Sequence[tuple[Speech, float]], engine_seconds: float) -> Spo
         phonemes += [(one.phoneme, begins + one.start_seconds, begins + one.end_seconds) for one in speech.phonemes]
         begins += speech.waveform.seconds + pause_seconds
     waveform = join([(speech.waveform, pause_seconds) for speech, pause_seconds in parts])
-    warnings = merged(speech.warnings for speech, _ in parts)
+    warnings = merged([omitted, *(speech.warnings for speech, _ in parts)])
     return Spoken(waveform, tuple(words), tuple(phonemes), warnings, engine_seconds)
 
 

@@ -25,7 +25,7 @@ from worker.engine.waveform import Samples, Waveform, fade_in, fade_out, silence
 
 CODE_VERSION = "1"  # raise it with every change that can be heard
 GPU_BATCH = 32  # utterances that a worker hands over at once
-WARM_UP_TEXT = "Hi! 你好。"
+WARM_UP_TEXT = "好"
 GPU_WARM_UP_TEXTS = ("好", "That is 1,234 words.", "Once more, and longer. " * 4, "今天天气很好。" * 8)
 
 Spoken = tuple[Samples, list[int]]  # samples, and the frames of each phoneme

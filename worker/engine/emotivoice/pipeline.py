@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
+from math import ceil
 from typing import cast
 
 import numpy as np
@@ -29,8 +30,9 @@ class Limits:
     windows: int  # side by side
 
 
-# On a CPU a batch is no faster than its parts, and a window is as long as stays in the caches.
-CPU_LIMITS = Limits(frames=512, window=256, windows=1)
+# On a CPU a batch is no faster than its parts. Its windows keep every activation well under 32 MiB, from where on glibc
+# maps each anew: the whole of 1,024 frames and more costs half as much again (docs/performance.md).
+CPU_LIMITS = Limits(frames=512, window=384, windows=1)
 GPU_LIMITS = Limits(frames=48_000, window=256, windows=32)
 
 
@@ -104,12 +106,15 @@ def vocode_in_pieces(vocoder: Vocoder, mel: Tensor, limits: Limits) -> Iterator[
 
 
 def _equal_windows(frames: int, limits: Limits) -> Iterator[Window]:
-    """Windows that are all of one length where the mel is long enough: they stand side by side without padding.
+    """Windows of one length where the mel is long enough, so that they stand side by side without padding.
 
-    On a CPU, where they stand alone, each is as short as can be.
+    On a CPU, where they stand alone, as few as the limit allows, and none has more context than it needs.
     """
-    for window in windows(frames, repeat(limits.window)):
-        yield window if limits.windows == 1 else window.widened(limits.window, frames)
+    if limits.windows > 1:
+        yield from (window.widened(limits.window, frames) for window in windows(frames, repeat(limits.window)))
+    elif frames:
+        count = ceil(frames / limits.window)
+        yield from windows(frames, repeat(ceil(frames / count)))
 
 
 def _speak_windows(vocoder: Vocoder, cuts: Sequence[tuple[Tensor, Window]]) -> list[Tensor]:

@@ -23,7 +23,7 @@ LONG = "今天天气真好，我们去公园散步吧。" * 30
 
 
 def speak(text: str = TEXTS[0], **changes: Any) -> Speech:
-    return small_engine().synthesize([Utterance(text, **{"voice": "8051", **changes})])[0]
+    return small_engine().synthesize([replace(Utterance(text, "8051"), **changes)])[0]
 
 
 def frames(speech: Speech) -> int:
@@ -77,7 +77,8 @@ def test_speed_scales_every_duration() -> None:
 @pytest.mark.parametrize("control", ["pitch_shift", "pitch_scale", "energy_shift", "energy_scale"])
 def test_each_control_changes_the_sound_and_not_the_timing(control: str) -> None:
     assert control in EmotiVoiceEngine.controls
-    assert distance(speak(), speak(**{control: 2.0})) > 1e-4
+    change: dict[str, Any] = {control: 2.0}
+    assert distance(speak(), speak(**change)) > 1e-4
 
 
 def test_controls_at_rest_change_not_a_bit() -> None:
