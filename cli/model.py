@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import speaking, tables
+from cli import model_export, speaking, tables
 from cli.errors import ClientError
 
 if TYPE_CHECKING:
@@ -163,3 +163,6 @@ def _show(report: "Report") -> None:
             typer.echo(f"{name:<{width}}  {value}")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
+
+
+app.command(epilog=model_export.EPILOG)(_told()(model_export.export))

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from cli import model_export
 from tests.worker.engine.emotivoice.tiny import SIZES, TinyModel
 from worker.engine.emotivoice.conversion import convert
-from worker.engine.emotivoice.export import FORMATS
+from worker.engine.emotivoice.export_formats import FORMATS
 
 app = typer.Typer()
 app.command(epilog=model_export.EPILOG)(model_export.export)
