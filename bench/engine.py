@@ -103,7 +103,6 @@ class _Bench:
         for name, key, bar in (
             ("process start to warm", "total_seconds", "≤ 0.5"),
             ("of that, without importing torch", "own_seconds", ""),
-            ("of that, the weights alone", "weights_seconds", ""),
         ):
             ratio = warm[key] / original[key]
             rows.append(Row(name, warm[key], original[key], "s", ratio, bar, ratio <= 0.5 if bar else None))
@@ -218,15 +217,10 @@ def _start(model: Path, _: str) -> Figures:
     torch.set_num_threads(1)
     imported = time.time()
     from worker.engine.emotivoice.engine import EmotiVoiceEngine
-    from worker.engine.emotivoice.loading import load_model
-    from worker.engine.emotivoice.model import Networks
     from worker.engine.options import EngineOptions
 
     EmotiVoiceEngine.load(EngineOptions(model_dir=model, device="cpu")).warm_up()
-    warm = time.time()
-    files = load_model(model)
-    Networks.of(files.weights, files.config)
-    return _phases(importing, imported, warm, weights=time.time() - warm)
+    return _phases(importing, imported, time.time())
 
 
 def _original_start(model: Path, _: str) -> Figures:
@@ -238,17 +232,14 @@ def _original_start(model: Path, _: str) -> Figures:
     imported = time.time()
     from bench.plain import load_plain
 
-    loading = time.time()
-    path = load_plain(model)
-    loaded = time.time()
-    path.speak(*_encoded(model, 0, text="好"))
-    return _phases(importing, imported, time.time(), weights=loaded - loading)
+    load_plain(model).speak(*_encoded(model, 0, text="好"))
+    return _phases(importing, imported, time.time())
 
 
-def _phases(importing: float, imported: float, done: float, *, weights: float) -> Figures:
+def _phases(importing: float, imported: float, done: float) -> Figures:
     started = float(os.environ["BENCH_STARTED"])
     own = done - started - (imported - importing)
-    return {"total_seconds": done - started, "own_seconds": own, "weights_seconds": weights}
+    return {"total_seconds": done - started, "own_seconds": own}
 
 
 def _gpu(model: Path) -> dict[str, Any]:

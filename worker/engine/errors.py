@@ -13,6 +13,10 @@ class UnspeakableText(EngineError):
     """Nothing in the text can be spoken: it holds only marks, or no script that this voice reads."""
 
 
+class InvalidUtterance(EngineError):
+    """A voice, or a number, that this engine does not have. The sentence says what was found and what is allowed."""
+
+
 class OutOfMemory(EngineError):
     """An utterance does not fit into memory, even alone. The engine is fit for the next one."""
 

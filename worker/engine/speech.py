@@ -1,6 +1,6 @@
 """What goes into an engine and what comes out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -100,4 +100,13 @@ class MeasuresMemory(Protocol):
 
     def memory(self) -> dict[str, int]:
         """Return bytes by kind: allocated and reserved by this process; free and total of the GPU."""
+        ...
+
+
+@runtime_checkable
+class StreamsSpeech(Protocol):
+    """An engine that can begin to speak an utterance before it has computed all of it."""
+
+    def stream(self, utterance: Utterance) -> Iterator[Speech]:
+        """Yield the speech in pieces: one behind the other they are what `synthesize` returns."""
         ...

@@ -18,6 +18,7 @@ from torch.nn import functional
 from worker.engine.emotivoice.config import AUDIO, AcousticConfig
 from worker.engine.emotivoice.layers import NORM_EPS, Encoder, length_mask, masked
 
+MOST_FRAMES = 1e6  # of one phoneme: four hours, or infinite, or not a number
 SHARPNESS = 0.1  # of the Gaussians that spread a phoneme over its frames
 
 
@@ -55,7 +56,7 @@ class Prosody(NamedTuple):
     """What the predictors say of each phoneme."""
 
     hidden: Tensor  # (B, N, D), with pitch and energy added
-    durations: Tensor  # (B, N), whole mel frames, zero at padding
+    durations: Tensor  # (B, N), whole mel frames, zero at padding, -1 where they are not finite
     pitch: Tensor  # (B, N), normalised, as it was after the controls
     energy: Tensor  # (B, N), likewise
 
@@ -147,8 +148,12 @@ class AcousticModel(nn.Module):
 
 
 def _durations(logarithms: Tensor, mask: Tensor | None, speed: Tensor) -> Tensor:
-    """Frames of each phoneme. Those of an utterance that would have none at all become 1, as in the original."""
-    durations = torch.clamp(torch.round((torch.exp(logarithms) - 1.0) / speed.unsqueeze(1)), min=0).long()
+    """Frames of each phoneme, -1 where the number is not finite.
+
+    Those of an utterance that would have none at all become 1, as in the original.
+    """
+    frames = torch.clamp(torch.round((torch.exp(logarithms) - 1.0) / speed.unsqueeze(1)), min=0)
+    durations = torch.where(frames < MOST_FRAMES, frames, -1.0).long()
     silent = durations.sum(dim=1, keepdim=True) == 0
     durations = torch.where(silent, 1, durations)
     return durations if mask is None else durations * mask.squeeze(-1)

@@ -1,11 +1,14 @@
 """Where and how precisely to compute, and what a device's failures mean."""
 
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from worker.engine.errors import DeviceLost, EngineUnavailable, OutOfMemory
+from worker.engine.errors import DeviceLost, EngineError, EngineUnavailable, OutOfMemory
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -49,24 +52,43 @@ def find_precision(name: str, device: torch.device, stored: torch.dtype) -> torc
     return PRECISIONS[name]
 
 
+def to_device(values: Sequence[Any], device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return the numbers as a tensor there. The host does not wait for a GPU's copy."""
+    tensor = torch.tensor(values, dtype=dtype)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 @contextmanager
 def computing() -> Generator[None]:
     """Compute without gradients, and tell a full memory and a broken GPU apart from every other failure.
 
     Raises:
-        OutOfMemory, DeviceLost: instead of what torch raises.
+        OutOfMemory, DeviceLost, EngineError: instead of what torch raises.
     """
     try:
         with torch.inference_mode():
             yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory("the GPU's memory is full") from error
-    except MemoryError as error:
-        raise OutOfMemory("the memory is full") from error
-    except RuntimeError as error:
-        text = str(error)
-        if "can't allocate memory" in text or "not enough memory" in text:
-            raise OutOfMemory("the memory is full") from error
-        if isinstance(error, torch.AcceleratorError) or "CUDA error" in text or "CUDNN_STATUS" in text:
-            raise DeviceLost(f"the GPU failed: {text.splitlines()[0]}") from error
-        raise
+    except (RuntimeError, MemoryError) as error:
+        meaning = what_it_means(error)
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors that filled the memory
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+_FULL = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
+_REFUSED = ("not_supported", "bad_param", "invalid_value")  # a shape that a library has no kernel for
+_GPU = ("cuda error", "cudnn_status", "cublas_status", "cudnn error")
+
+
+def what_it_means(error: RuntimeError | MemoryError) -> EngineError | None:
+    """Return the engine's name for a failure of torch; None for a mistake of ours."""
+    text = str(error).lower()
+    reason = (str(error).splitlines() or [""])[0]
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in _FULL):
+        return OutOfMemory(f"the memory is full: {reason}")
+    if not isinstance(error, torch.AcceleratorError) and not any(sign in text for sign in _GPU):
+        return None
+    if any(sign in text for sign in _REFUSED):
+        return EngineError(f"the GPU can't compute this: {reason}")
+    return DeviceLost(f"the GPU failed: {reason}")

@@ -8,12 +8,13 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from torch import Tensor
 
+from worker.engine.emotivoice.device import to_device
 from worker.engine.emotivoice.layers import length_mask
 from worker.engine.emotivoice.style import StyleEncoder
 
 MAX_TOKENS = 512  # positions, [CLS] and [SEP] among them
 BATCH_TOKENS = 8192
-CACHED = 2048  # embeddings of 3 kB each
+CACHED = 512  # embeddings of 3 kB each
 
 
 class TextEmbedder:
@@ -47,14 +48,16 @@ class TextEmbedder:
         device = self._encoder.pooler.dense.weight.device
         lengths = [len(ids) for ids in batch]
         longest = max(lengths)
-        tokens = torch.tensor([ids + [0] * (longest - len(ids)) for ids in batch], device=device)
-        mask = None if min(lengths) == longest else length_mask(torch.tensor(lengths, device=device), longest)
+        tokens = to_device([ids + [0] * (longest - len(ids)) for ids in batch], device)
+        mask = None if min(lengths) == longest else length_mask(to_device(lengths, device), longest)
         return self._encoder(tokens, mask)
 
     def _remember(self, found: dict[str, Tensor]) -> None:
         for text, embedding in found.items():
-            self._known[text] = embedding
-            self._known.move_to_end(text)
+            if text in self._known:
+                self._known.move_to_end(text)
+                continue
+            self._known[text] = embedding.clone()  # a row alone would keep its batch
         while len(self._known) > CACHED:
             self._known.popitem(last=False)
 

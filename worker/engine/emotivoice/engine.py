@@ -1,29 +1,31 @@
 """The EmotiVoice engine: utterances to speech, in batches or in a stream."""
 
 import hashlib
-import math
+import re
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from worker.engine.emotivoice.config import AUDIO
-from worker.engine.emotivoice.device import computing, find_device, find_precision
+from worker.engine.emotivoice.device import computing, find_device, find_precision, to_device
 from worker.engine.emotivoice.embedding import TextEmbedder
 from worker.engine.emotivoice.frontend import Frontend
 from worker.engine.emotivoice.loading import ModelFiles, load_model
 from worker.engine.emotivoice.model import Networks
-from worker.engine.emotivoice.parts import Part, Script, groups, script, speech
-from worker.engine.emotivoice.pipeline import CPU_LIMITS, GPU_LIMITS, Input, mels, vocode, vocode_in_pieces
+from worker.engine.emotivoice.parts import Part, Script, groups, script, speech, timings
+from worker.engine.emotivoice.pipeline import CPU_LIMITS, GPU_LIMITS, Input, Limits, mels, vocode, vocode_in_pieces
 from worker.engine.emotivoice.prompts import PROMPTS, prompt_of
 from worker.engine.emotivoice.voices import VoiceFinder
-from worker.engine.errors import EngineUnavailable, OutOfMemory
+from worker.engine.errors import EngineUnavailable, InvalidUtterance, OutOfMemory
 from worker.engine.options import EngineOptions
 from worker.engine.speech import NEUTRAL, Speech, Utterance
 from worker.engine.waveform import Samples, Waveform, fade_in, fade_out, silence
 
 CODE_VERSION = "1"  # raise it with every change that can be heard
+LARGEST_IN_VECTOR = 100.0  # of a speaker embedding; the table's numbers are around 1, and fp16 ends at 65,504
 GPU_BATCH = 32  # utterances that a worker hands over at once
 WARM_UP_TEXT = "好"
 GPU_WARM_UP_TEXTS = ("好", "That is 1,234 words.", "Once more, and longer. " * 4, "今天天气很好。" * 8)
@@ -98,7 +100,7 @@ class EmotiVoiceEngine:
 
         Raises:
             UnspeakableText: nothing in an utterance sounds, or an inline phoneme is unknown.
-            ValueError: a voice, or a number out of its range.
+            InvalidUtterance: a voice, or a number out of its range.
             OutOfMemory: an utterance does not fit, even alone.
             DeviceLost: the GPU needs a new process.
         """
@@ -107,53 +109,67 @@ class EmotiVoiceEngine:
         frames = [each.estimated_frames(part) for each, part in parts]
         spoken: dict[int, Spoken] = {}
         for group in groups(frames, self._limits.frames):
-            spoken |= zip(group, self._speak([parts[number] for number in group]), strict=True)
+            spoken |= zip(group, self._speak([parts[number] for number in group], self._limits), strict=True)
         in_order = (spoken[number] for number in range(len(parts)))
         return [speech(each, [next(in_order) for _ in each.parts]) for each in scripts]
 
-    def stream(self, utterance: Utterance) -> Generator[Waveform]:
+    def stream(self, utterance: Utterance) -> Generator[Speech]:
         """Speak one utterance in pieces, the first of them 0.26 s long; together they are what `synthesize` returns.
+
+        The first piece of each part brings the times of the part's words and phonemes, the very first the warnings.
 
         Raises:
             What `synthesize` raises, before the first piece where the utterance is to blame.
         """
         whole = self._script(utterance)
+        warnings, start = whole.warnings, 0.0
         for number, part in enumerate(whole.parts):
-            pieces = self._stream_part(whole, part)
-            yield from pieces if len(whole.parts) == 1 else _faded(pieces)
-            if number + 1 < len(whole.parts):
-                yield silence(part.pause_seconds, AUDIO.sample_rate)
+            for piece in self._stream_part(whole, part, start):
+                yield replace(piece, warnings=warnings)
+                warnings = ()
+                start += piece.waveform.seconds
+            if number + 1 < len(whole.parts) and part.pause_seconds:
+                yield Speech(silence(part.pause_seconds, AUDIO.sample_rate))
+                start += part.pause_seconds
 
     def _script(self, utterance: Utterance) -> Script:
         _require_in_range(utterance)
         self._voice_rows(utterance.voice)
         return script(utterance, self._frontend, self._embed)
 
-    def _stream_part(self, whole: Script, part: Part) -> Iterator[Waveform]:
+    def _stream_part(self, whole: Script, part: Part, start_seconds: float) -> Iterator[Speech]:
         with computing():
-            (mel,) = mels(self._networks, self._inputs([(whole, part)]))
+            (mel,) = mels(self._networks, self._inputs([(whole, part)]), self._limits)
+        words, phonemes = timings(part, mel.durations, start_seconds)
         pieces = vocode_in_pieces(self._networks.vocoder, mel.frames, self._limits)
-        while True:
+        rest = len(mel.frames) * AUDIO.hop
+        first = True
+        while rest:
             with computing():  # not around a yield: the caller computes what it likes between two pieces
-                samples = next(pieces, None)
-            if samples is None:
-                return
-            yield Waveform(samples, AUDIO.sample_rate)
+                waveform = Waveform(next(pieces), AUDIO.sample_rate)
+            rest -= len(waveform.samples)
+            if len(whole.parts) > 1:  # as `join` does
+                waveform = fade_in(waveform) if first else waveform
+                waveform = waveform if rest else fade_out(waveform)
+            yield Speech(waveform, words, phonemes)
+            words, phonemes, first = (), (), False
 
-    def _speak(self, parts: Sequence[tuple[Script, Part]]) -> list[Spoken]:
+    def _speak(self, parts: Sequence[tuple[Script, Part]], limits: Limits) -> list[Spoken]:
         """Speak a group in one batch, or in halves where that is too much for the memory."""
         try:
             with computing():
-                spoken = mels(self._networks, self._inputs(parts))
-                samples = vocode(self._networks.vocoder, [mel.frames for mel in spoken], self._limits)
+                spoken = mels(self._networks, self._inputs(parts), limits)
+                samples = vocode(self._networks.vocoder, [mel.frames for mel in spoken], limits)
             return list(zip(samples, (mel.durations for mel in spoken), strict=True))
         except OutOfMemory:
-            if len(parts) == 1:
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            if len(parts) == limits.windows == 1:
                 raise
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        if len(parts) == 1:
+            return self._speak(parts, replace(limits, windows=1))
         middle = len(parts) // 2
-        return self._speak(parts[:middle]) + self._speak(parts[middle:])
+        return self._speak(parts[:middle], limits) + self._speak(parts[middle:], limits)
 
     def _inputs(self, parts: Sequence[tuple[Script, Part]]) -> list[Input]:
         utterances = [whole.utterance for whole, _ in parts]
@@ -181,7 +197,7 @@ class EmotiVoiceEngine:
         if all(utterance.emotion_strength == 1.0 for utterance in utterances):
             return styles
         neutral = self._embed([prompt_of(NEUTRAL)])
-        strengths = torch.tensor([[utterance.emotion_strength] for utterance in utterances], device=styles.device)
+        strengths = to_device([[utterance.emotion_strength] for utterance in utterances], styles.device)
         moved = styles + (strengths - 1.0).to(styles.dtype) * (styles - neutral)
         return moved.clamp(-1.0, 1.0)  # the range of the encoder's tanh
 
@@ -190,35 +206,30 @@ class EmotiVoiceEngine:
         table = self._networks.acoustic.spk_tokenizer.weight
         rows = self._voice_rows(voice)
         if rows is None:
-            return torch.tensor(voice, dtype=table.dtype, device=table.device)
+            return to_device(voice, table.device, table.dtype)
         blend = torch.stack([table[row].float() * weight for row, weight in rows]).sum(dim=0)
         return blend.to(table.dtype)
 
     def _voice_rows(self, voice: str | tuple[float, ...]) -> list[tuple[int, float]] | None:
         if isinstance(voice, str):
-            return self._finder.find(voice)
+            try:
+                return self._finder.find(voice)
+            except ValueError as error:
+                raise InvalidUtterance(str(error)) from error
         width = self._networks.acoustic.spk_tokenizer.weight.shape[1]
-        if len(voice) != width or not all(map(math.isfinite, voice)):
-            raise ValueError(f"a speaker embedding is {width} finite numbers; this one has {len(voice)}")
+        if len(voice) != width or not all(abs(number) <= LARGEST_IN_VECTOR for number in voice):
+            bounds = f"{width} numbers from -{LARGEST_IN_VECTOR:g} to {LARGEST_IN_VECTOR:g}"
+            raise InvalidUtterance(f"a speaker embedding is {bounds}; this one has {len(voice)}, or one out of bounds")
         return None
 
 
-def _faded(pieces: Iterator[Waveform]) -> Iterator[Waveform]:
-    """Fade the first piece in and the last one out, as a joined waveform is."""
-    held = fade_in(next(pieces))
-    for piece in pieces:
-        yield held
-        held = piece
-    yield fade_out(held)
-
-
-_RANGES = {
+_RANGES = {  # those of the API
     "emotion_strength": (0.0, 2.0),
-    "speed": (0.1, 10.0),
-    "pitch_shift": (-24.0, 24.0),
-    "pitch_scale": (0.0, 4.0),
-    "energy_shift": (-24.0, 24.0),
-    "energy_scale": (0.0, 4.0),
+    "speed": (0.25, 4.0),
+    "pitch_shift": (-12.0, 12.0),
+    "pitch_scale": (0.0, 2.0),
+    "energy_shift": (-12.0, 12.0),
+    "energy_scale": (0.0, 2.0),
 }
 
 
@@ -226,7 +237,9 @@ def _require_in_range(utterance: Utterance) -> None:
     for name, (least, most) in _RANGES.items():
         value: float = getattr(utterance, name)
         if not least <= value <= most:
-            raise ValueError(f"{name} is {least:g} to {most:g}, not {value!r}")
+            raise InvalidUtterance(f"{name} is {least:g} to {most:g}, not {value!r}")
+    if not utterance.emotion.isascii() and re.search("[\ud800-\udfff]", utterance.emotion):
+        raise InvalidUtterance("the emotion holds half a character (a lone surrogate)")
 
 
 def _revision(model: str, dtype: torch.dtype, *, tone_sandhi: bool) -> str:

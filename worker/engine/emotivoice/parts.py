@@ -6,7 +6,8 @@ from itertools import accumulate
 
 from worker.engine.emotivoice.config import AUDIO
 from worker.engine.emotivoice.embedding import MAX_TOKENS, TextEmbedder
-from worker.engine.emotivoice.frontend import Frontend, Phonemes
+from worker.engine.emotivoice.frontend import Frontend, Phonemes, Word
+from worker.engine.emotivoice.frontend.marks import USED as MARKS
 from worker.engine.errors import UnspeakableText
 from worker.engine.speech import PhonemeTiming, Speech, Utterance, WordTiming
 from worker.engine.text.language import main_language
@@ -55,9 +56,29 @@ def _pieces(utterance: Utterance, frontend: Frontend) -> Iterator[Part]:
     language = main_language(utterance.text, "zh")  # reads what has no letters, such as "404."
     for piece in split(utterance.text):
         try:
-            yield Part(frontend.phonemes(piece.text, default=language), piece.pause_seconds / utterance.speed)
+            phonemes = frontend.phonemes(piece.text, default=language)
         except UnspeakableText:  # others sound, and the warnings of the whole tell what was left out
             continue
+        *first, last = cut(phonemes)
+        yield from (Part(each) for each in first)
+        yield Part(last, piece.pause_seconds / utterance.speed)
+
+
+def cut(phonemes: Phonemes, most: int = MAX_PHONEMES) -> Iterator[Phonemes]:
+    """Cut what is no sentence, such as a number of a thousand digits, at its marks into parts of `most` tokens."""
+    edge, inner = phonemes.tokens[:1], phonemes.tokens[1:-1]
+    start = 0
+    while start < len(inner):
+        end = min(start + most - 2, len(inner))
+        if end < len(inner):  # the mark itself is left out: the part's edge stands in its place
+            end = next((i for i in range(end, start, -1) if inner[i] in MARKS), end)
+        words = [  # a word that is cut sounds from its beginning to the end of its first part
+            Word(word.written, word.start - start, min(word.end - start, end - start + 1))
+            for word in phonemes.words
+            if start < word.start <= end
+        ]
+        yield Phonemes((*edge, *inner[start:end], *edge), phonemes.content, tuple(words), phonemes.warnings)
+        start = end + 1 if end < len(inner) and inner[end] in MARKS else end
 
 
 def groups(frames: Sequence[float], budget: float) -> list[list[int]]:
@@ -77,12 +98,21 @@ def speech(script: Script, spoken: Sequence[tuple[Samples, list[int]]]) -> Speec
     phonemes: list[PhonemeTiming] = []
     start = 0.0
     for part, (samples, durations) in zip(script.parts, spoken, strict=True):
-        times = [start + frames * FRAME_SECONDS for frames in accumulate(durations, initial=0)]
-        tokens = part.phonemes.tokens
-        phonemes += [PhonemeTiming(token, times[i], times[i + 1]) for i, token in enumerate(tokens)]
-        words += [WordTiming(word.written, times[word.start], times[word.end]) for word in part.phonemes.words]
+        timed = timings(part, durations, start)
+        words += timed[0]
+        phonemes += timed[1]
         start += len(samples) / AUDIO.sample_rate + part.pause_seconds
     waveforms = [Waveform(samples, AUDIO.sample_rate) for samples, _ in spoken]
     pauses = [part.pause_seconds for part in script.parts]
     whole = waveforms[0] if len(waveforms) == 1 else join(list(zip(waveforms, pauses, strict=True)))
     return Speech(whole, tuple(words), tuple(phonemes), script.warnings)
+
+
+def timings(
+    part: Part, durations: Sequence[int], start_seconds: float
+) -> tuple[tuple[WordTiming, ...], tuple[PhonemeTiming, ...]]:
+    """When each word and each phoneme of a part sounds that begins then."""
+    times = [start_seconds + frames * FRAME_SECONDS for frames in accumulate(durations, initial=0)]
+    phonemes = (PhonemeTiming(token, times[i], times[i + 1]) for i, token in enumerate(part.phonemes.tokens))
+    words = (WordTiming(word.written, times[word.start], times[word.end]) for word in part.phonemes.words)
+    return tuple(words), tuple(phonemes)

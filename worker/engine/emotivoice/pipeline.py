@@ -9,13 +9,14 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from worker.engine.emotivoice.acoustic import Condition, Controls
 from worker.engine.emotivoice.config import AUDIO
+from worker.engine.emotivoice.device import to_device
 from worker.engine.emotivoice.layers import length_mask
 from worker.engine.emotivoice.model import Networks
-from worker.engine.emotivoice.vocoder import Vocoder, Window, windows
+from worker.engine.emotivoice.vocoder import CONTEXT_FRAMES, Vocoder, Window, windows
+from worker.engine.errors import EngineError
 from worker.engine.waveform import Samples
 
 FIRST_WINDOW = 16  # frames, 0.26 s: what a listener waits for
@@ -28,12 +29,13 @@ class Limits:
     frames: int  # of a batch of utterances, padding among them
     window: int  # frames that the vocoder keeps of one window
     windows: int  # side by side
+    multiple: int = 1  # lengths are padded to multiples of this: a GPU's libraries plan for each length they meet
 
 
 # On a CPU a batch is no faster than its parts. Its windows keep every activation well under 32 MiB, from where on glibc
 # maps each anew: the whole of 1,024 frames and more costs half as much again (docs/performance.md).
 CPU_LIMITS = Limits(frames=512, window=384, windows=1)
-GPU_LIMITS = Limits(frames=48_000, window=256, windows=32)
+GPU_LIMITS = Limits(frames=48_000, window=256, windows=32, multiple=32)
 
 
 @dataclass(frozen=True)
@@ -59,40 +61,63 @@ class Mel:
     durations: list[int]  # their sum is T
 
 
-def mels(networks: Networks, inputs: Sequence[Input]) -> list[Mel]:
-    """Predict the mel of each utterance, all in one batch."""
+def mels(networks: Networks, inputs: Sequence[Input], limits: Limits) -> list[Mel]:
+    """Predict the mel of each utterance, all in one batch.
+
+    Raises:
+        EngineError: what the networks say is no number.
+    """
     device = networks.acoustic.to_mel.weight.device
     counts = [len(each.phonemes) for each in inputs]
-    phonemes = pad_sequence([torch.tensor(each.phonemes) for each in inputs], batch_first=True).to(device)
-    lengths = None if min(counts) == max(counts) else torch.tensor(counts, device=device)
+    longest = _rounded(max(counts), limits)
+    phonemes = to_device([[*each.phonemes, *[0] * (longest - len(each.phonemes))] for each in inputs], device)
+    lengths = None if min(counts) == longest else to_device(counts, device)
     condition = Condition(*(torch.stack([getattr(each, name) for each in inputs]) for name in Condition._fields))
     prosody = networks.acoustic.predict(phonemes, lengths, condition, _controls(inputs, device))
     # The one moment when the host waits for the device: it has to know how long the mel is.
     durations = cast(list[list[int]], prosody.durations.tolist())  # pyright: ignore[reportUnknownMemberType]
+    if any(frames < 0 for each in durations for frames in each):
+        raise not_finite(prosody.hidden.dtype)
     totals = [sum(each) for each in durations]
-    if lengths is None and min(totals) != max(totals):
-        lengths = torch.tensor(counts, device=device)
-    frames = networks.acoustic.frames(prosody.hidden, prosody.durations, lengths, max(totals))
+    most = _rounded(max(totals), limits)
+    if lengths is None and min(totals) != most:
+        lengths = to_device(counts, device)
+    frames = networks.acoustic.frames(prosody.hidden, prosody.durations, lengths, most)
     return [
         Mel(mel[:total], each[:count])
         for mel, total, each, count in zip(frames, totals, durations, counts, strict=True)
     ]
 
 
+def _rounded(length: int, limits: Limits) -> int:
+    return ceil(length / limits.multiple) * limits.multiple
+
+
+def not_finite(dtype: torch.dtype) -> EngineError:
+    return EngineError(
+        f"the model computed infinity, or no number, in {dtype}; "
+        "if other texts fail too, set the precision to bf16 or fp32"
+    )
+
+
 def _controls(inputs: Sequence[Input], device: torch.device) -> Controls:
     rows = [[getattr(each, name) for each in inputs] for name in Controls._fields]
-    return Controls(*torch.tensor(rows, dtype=torch.float32, device=device))
+    return Controls(*to_device(rows, device, torch.float32))
 
 
 def vocode(vocoder: Vocoder, all_mels: Sequence[Tensor], limits: Limits) -> list[Samples]:
-    """Speak each mel (T, mels): float32 samples, T * 256 of them, the same as from the whole mel at once."""
+    """Speak each mel (T, mels): float32 samples, T * 256 of them, the same as from the whole mel at once.
+
+    Raises:
+        EngineError: a sample is no number.
+    """
     cuts = [(mel, window) for mel in all_mels for window in _equal_windows(len(mel), limits)]
     cuts_by_length = sorted(range(len(cuts)), key=lambda i: cuts[i][1].end - cuts[i][1].start)
     spoken: dict[int, Tensor] = {}
     for first in range(0, len(cuts), limits.windows):
         numbers = cuts_by_length[first : first + limits.windows]
-        spoken |= zip(numbers, _speak_windows(vocoder, [cuts[i] for i in numbers]), strict=True)
-    whole = torch.cat([spoken[i] for i in range(len(cuts))]).float().cpu().numpy()
+        spoken |= zip(numbers, _speak_windows(vocoder, [cuts[i] for i in numbers], limits), strict=True)
+    whole = _on_host(torch.cat([spoken[i] for i in range(len(cuts))]))
     ends = np.cumsum([len(mel) * AUDIO.hop for mel in all_mels])
     return np.split(whole, ends[:-1])
 
@@ -101,8 +126,8 @@ def vocode_in_pieces(vocoder: Vocoder, mel: Tensor, limits: Limits) -> Iterator[
     """Speak one mel (T, mels) in pieces, the first of them short, each twice as long as the one before."""
     doubling = (FIRST_WINDOW << step for step in range(16) if FIRST_WINDOW << step < limits.window)
     for window in windows(len(mel), chain(doubling, repeat(limits.window))):
-        (samples,) = _speak_windows(vocoder, [(mel, window)])
-        yield samples.float().cpu().numpy()
+        (samples,) = _speak_windows(vocoder, [(mel, window)], limits)
+        yield _on_host(samples)
 
 
 def _equal_windows(frames: int, limits: Limits) -> Iterator[Window]:
@@ -117,14 +142,25 @@ def _equal_windows(frames: int, limits: Limits) -> Iterator[Window]:
         yield from windows(frames, repeat(ceil(frames / count)))
 
 
-def _speak_windows(vocoder: Vocoder, cuts: Sequence[tuple[Tensor, Window]]) -> list[Tensor]:
+def _speak_windows(vocoder: Vocoder, cuts: Sequence[tuple[Tensor, Window]], limits: Limits) -> list[Tensor]:
     parts = [mel[window.start : window.end] for mel, window in cuts]
     lengths = [len(part) for part in parts]
+    longest = min(_rounded(max(lengths), limits), max(*lengths, limits.window + 2 * CONTEXT_FRAMES))
+    batch = parts[0].new_zeros(len(parts), longest, parts[0].shape[1])
+    for row, part in zip(batch, parts, strict=True):
+        row[: len(part)] = part
     mask = None
-    if min(lengths) != max(lengths):
-        mask = length_mask(torch.tensor(lengths, device=parts[0].device), max(lengths))
-    samples = vocoder(pad_sequence(parts, batch_first=True), mask)
+    if min(lengths) != longest:
+        mask = length_mask(to_device(lengths, batch.device), longest)
+    samples = vocoder(batch, mask)
     return [
         row[(window.keep_start - window.start) * AUDIO.hop : (window.keep_end - window.start) * AUDIO.hop]
         for row, (_, window) in zip(samples, cuts, strict=True)
     ]
+
+
+def _on_host(samples: Tensor) -> Samples:
+    found = samples.float().cpu().numpy()
+    if not np.isfinite(found).all():
+        raise not_finite(samples.dtype)
+    return found

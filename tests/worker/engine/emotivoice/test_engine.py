@@ -12,9 +12,17 @@ import torch
 from tests.worker.engine.emotivoice.small import SIZES, VOICES, small_engine, small_files
 from worker.engine.emotivoice import engine as engine_module
 from worker.engine.emotivoice.engine import EmotiVoiceEngine
+from worker.engine.emotivoice.frontend.marks import USED
 from worker.engine.emotivoice.parts import MAX_PHONEMES
 from worker.engine.emotivoice.pipeline import GPU_LIMITS
-from worker.engine.errors import DeviceLost, EngineUnavailable, OutOfMemory, UnspeakableText
+from worker.engine.errors import (
+    DeviceLost,
+    EngineError,
+    EngineUnavailable,
+    InvalidUtterance,
+    OutOfMemory,
+    UnspeakableText,
+)
 from worker.engine.options import EngineOptions
 from worker.engine.speech import Speech, Utterance
 
@@ -63,9 +71,14 @@ def test_no_utterances_are_no_speech() -> None:
 def test_the_pieces_of_a_stream_are_the_waveform(text: str) -> None:
     pieces = list(small_engine().stream(Utterance(text, "8051")))
     assert len(pieces) > 1
-    assert pieces[0].seconds == pytest.approx(0.256)
-    streamed = np.concatenate([piece.samples for piece in pieces])
-    np.testing.assert_allclose(streamed, speak(text).waveform.samples, atol=1e-5)
+    assert pieces[0].waveform.seconds == pytest.approx(0.256)
+    whole = speak(text)
+    streamed = np.concatenate([piece.waveform.samples for piece in pieces])
+    np.testing.assert_allclose(streamed, whole.waveform.samples, atol=1e-5)
+    words = [word for piece in pieces for word in piece.words]
+    assert [word.word for word in words] == [word.word for word in whole.words]
+    times = [word.end_seconds for word in whole.words]
+    assert [word.end_seconds for word in words] == pytest.approx(times)
 
 
 def test_speed_scales_every_duration() -> None:
@@ -110,15 +123,17 @@ def test_a_voice_by_name_a_blend_and_a_vector() -> None:
     ("changes", "message"),
     [
         ({"voice": "nobody"}, "no voice is called 'nobody'"),
-        ({"voice": (0.5,) * 3}, "a speaker embedding is 16 finite numbers; this one has 3"),
-        ({"voice": (float("nan"),) * 16}, "16 finite numbers"),
-        ({"speed": 0.0}, "speed is 0.1 to 10, not 0.0"),
-        ({"pitch_shift": float("nan")}, "pitch_shift is -24 to 24, not nan"),
+        ({"voice": (0.5,) * 3}, "a speaker embedding is 16 numbers from -100 to 100; this one has 3"),
+        ({"voice": (float("nan"),) * 16}, "16 numbers from -100 to 100"),
+        ({"voice": (1e38,) * 16}, "16 numbers from -100 to 100"),
+        ({"emotion": "\ud800"}, "half a character"),
+        ({"speed": 0.0}, "speed is 0.25 to 4, not 0.0"),
+        ({"pitch_shift": float("nan")}, "pitch_shift is -12 to 12, not nan"),
         ({"emotion_strength": 3.0}, "emotion_strength is 0 to 2, not 3.0"),
     ],
 )
 def test_what_can_not_be_done_is_said(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidUtterance, match=message):
         speak(**changes)
 
 
@@ -153,6 +168,8 @@ def test_what_is_left_out_is_told() -> None:
     assert len(speech.warnings) == 1
     assert "カ" in speech.warnings[0]
     assert speak().warnings == ()
+    streamed = list(small_engine().stream(Utterance("你好カ世界。" + LONG, "8051")))
+    assert [piece.warnings for piece in streamed] == [speech.warnings] + [()] * (len(streamed) - 1)
 
 
 def test_a_sentence_in_a_foreign_script_does_not_silence_the_others() -> None:
@@ -176,11 +193,11 @@ class Scarce:
         self._mels = engine_module.mels
         monkeypatch.setattr(engine_module, "mels", self)
 
-    def __call__(self, networks: Any, inputs: Sequence[Any]) -> Any:
+    def __call__(self, networks: Any, inputs: Sequence[Any], limits: Any) -> Any:
         self.sizes.append(len(inputs))
         if len(inputs) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return self._mels(networks, inputs)
+        return self._mels(networks, inputs, limits)
 
 
 def test_a_batch_too_large_for_the_memory_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +219,55 @@ def test_an_utterance_too_large_alone_is_named_and_the_next_one_is_spoken(monkey
     assert frames(speak()) > 0
 
 
+def test_an_utterance_that_only_fits_window_by_window_is_spoken_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = speak(LONG)
+    vocode, tried = engine_module.vocode, list[int]()
+
+    def scarce(vocoder: Any, mels: Any, limits: Any) -> Any:
+        tried.append(limits.windows)
+        if limits.windows > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return vocode(vocoder, mels, limits)
+
+    monkeypatch.setattr(engine_module, "vocode", scarce)
+    engine = EmotiVoiceEngine(small_files())
+    engine._limits = GPU_LIMITS  # pyright: ignore[reportPrivateUsage] - there is no GPU to ask for them
+    assert distance(engine.synthesize([Utterance(LONG, "8051")])[0], expected) < 1e-5
+    assert {1, 32} == set(tried)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["acoustic.to_mel.bias", "acoustic.duration_predictor.linear.bias"])
+def test_what_is_no_number_is_never_spoken(where: str, number: float) -> None:
+    weights = small_files().weights
+    broken = replace(small_files(), weights=weights | {where: torch.full_like(weights[where], number)})
+    engine = EmotiVoiceEngine(broken)
+    with pytest.raises(EngineError, match=r"infinity, or no number, in torch\.float32"):
+        engine.synthesize([Utterance("你好", "8051")])
+    with pytest.raises(EngineError, match="infinity, or no number"):
+        list(engine.stream(Utterance("你好", "8051")))
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "一" * 500, "a" * 3000, f"[啊](/{'a1 ' * 900}/)"])
+def test_what_can_not_be_split_is_cut_all_the_same(text: str) -> None:
+    engine = small_engine()
+    parts = engine._script(Utterance(text, "8051")).parts  # pyright: ignore[reportPrivateUsage] - what the model gets
+    whole = engine._frontend.phonemes(text)  # pyright: ignore[reportPrivateUsage]
+    assert all(len(part.phonemes.tokens) <= MAX_PHONEMES for part in parts)
+    said = [token for part in parts for token in part.phonemes.tokens[1:-1]]
+    expected = list(whole.tokens[1:-1])
+    assert len(parts) > 1
+    assert [token for token in said if token not in USED] == [token for token in expected if token not in USED]
+    assert speak(text).words
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
+        (torch.AcceleratorError("CUDA error: out of memory"), OutOfMemory),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), OutOfMemory),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), EngineError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), DeviceLost),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), DeviceLost),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"), OutOfMemory),
         (MemoryError(), OutOfMemory),
@@ -218,8 +281,9 @@ def test_what_torch_raises_is_told_apart(
         raise error
 
     monkeypatch.setattr(engine_module, "mels", fail)
-    with pytest.raises(expected):
+    with pytest.raises(expected) as raised:
         speak()
+    assert type(raised.value) is expected
 
 
 def test_a_stream_that_is_left_alone_leaves_gradients_as_they_were() -> None:

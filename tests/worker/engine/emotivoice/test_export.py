@@ -21,7 +21,7 @@ from worker.engine.emotivoice.graphs import Graph, graphs_of
 from worker.engine.emotivoice.layers import length_mask
 from worker.engine.emotivoice.loading import load_model
 from worker.engine.emotivoice.model import Networks
-from worker.engine.emotivoice.pipeline import Input, mels
+from worker.engine.emotivoice.pipeline import CPU_LIMITS, Input, mels
 
 NAMES = ("style", "acoustic-predict", "acoustic-frames", "vocoder")
 SHAPES = (
@@ -111,7 +111,7 @@ def test_the_graphs_together_speak_as_the_engine_does(networks: Networks, export
         Input((1, 2, 3, 4, 1), speaker[0], networks.style(texts[0][None])[0], networks.style(texts[2][None])[0]),
         Input((1, 4, 1), speaker[1], networks.style(texts[1][None])[0], networks.style(texts[3][None])[0], speed=0.5),
     ]
-    expected = mels(networks, inputs)
+    expected = mels(networks, inputs, CPU_LIMITS)
     assert [len(each.frames) for each in expected] == [int(total) for total in totals]
     samples_a_frame = samples.shape[1] // mel.shape[1]
     for row, each in zip(samples, expected, strict=True):
