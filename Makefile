@@ -1,15 +1,20 @@
 # `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
+# ENGINE=emotivoice MODEL_DIR=... (and DEVICE=cuda:1) lets demo and up speak with a model; docs/models.md.
 .DEFAULT_GOAL := help
 .PHONY: help demo up test unit static check bench lock wheelhouse clean setup-demo setup-model setup-dev
+
+ENGINE ?= $(EMOTIVOICE_ENGINE)
+setup_engine := $(if $(filter emotivoice,$(ENGINE)),setup-model,setup-demo)
+engine := $(if $(ENGINE),--engine '$(ENGINE)') $(if $(MODEL_DIR),--model-dir '$(MODEL_DIR)') $(if $(DEVICE),--device '$(DEVICE)')
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup-demo ## start everything, speak a few texts into demo-output/, stop
-	@.venv/bin/emotivoice demo $(ARGS)
+demo: $(setup_engine) ## start everything, speak a few texts into demo-output/, stop
+	@.venv/bin/emotivoice demo $(engine) $(ARGS)
 
-up: setup-demo ## run the whole service on this machine until Ctrl-C
-	@.venv/bin/emotivoice up $(ARGS)
+up: $(setup_engine) ## run the whole service on this machine until Ctrl-C
+	@.venv/bin/emotivoice up $(engine) $(ARGS)
 
 test: setup-dev ## run every test; servers are started and stopped by the suite
 	.venv/bin/python -m pytest $(ARGS)

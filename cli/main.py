@@ -13,6 +13,7 @@ import typer
 
 from cli import model, speaking, tables
 from cli.errors import ClientError
+from cli.stack.engine import Device, Engine, ModelDir
 from cli.stack.up import up
 from shared.jobs import JobState
 
@@ -217,7 +218,14 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
 app.add_typer(model.app, name="model")
 
 app.command(
-    epilog="\b\nExamples:\n  emotivoice up\n  emotivoice up --fresh --port 0   # leaves nothing behind, any free port"
+    epilog=(
+        "\b\nExamples:\n"
+        "  emotivoice up\n"
+        "  emotivoice up --fresh --port 0   # leaves nothing behind, any free port\n"
+        "  emotivoice up --engine emotivoice --model-dir models/emotivoice\n\n"
+        "\bThe engine, the model's folder and the device may also be told by EMOTIVOICE_ENGINE, EMOTIVOICE_MODEL_DIR\n"
+        "and EMOTIVOICE_DEVICE. Every other setting of the workers is read from its variable."
+    )
 )(up)
 
 
@@ -225,8 +233,11 @@ app.command(
 def demo(
     output: Annotated[Path, typer.Option(help="folder for the audio files")] = Path("demo-output"),
     data: Annotated[Path | None, typer.Option(help="data folder; default: an empty one, deleted at the end")] = None,
+    engine: Engine = None,
+    model_dir: ModelDir = None,
+    device: Device = None,
 ) -> None:
     """Start the whole service, speak a few texts into a folder, check that they are audio, and stop."""
     from cli.stack.demo import demo
 
-    demo(output=output, data=data)
+    demo(output=output, data=data, engine=engine, model_dir=model_dir, device=device)

@@ -16,7 +16,8 @@ from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-model.lock", "requirements-dev.lock", "requirements-uv.lock", "uv.lock")
-OURS = ("gateway", "worker-interactive", "worker-bulk", "worker-assembly")
+GPU = ("worker-gpu-interactive", "worker-gpu-bulk")
+OURS = ("gateway", "worker-interactive", "worker-bulk", *GPU, "worker-assembly")
 
 
 def compose() -> dict[str, dict[str, Any]]:
@@ -66,6 +67,55 @@ def test_make_alone_lists_every_target() -> None:
     assert phony
     documented = {target for target in phony[1].split() if not target.startswith("setup-")}
     assert documented == set(re.findall(r"^  make ([a-z]+)", listed, re.MULTILINE))
+
+
+def test_make_installs_a_model_s_needs_for_the_engine_that_has_one() -> None:
+    def planned(*variables: str) -> list[str]:
+        make = ["make", "-n", "--no-print-directory", command, "PYTHON=", *variables]
+        done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True)
+        return [line.strip() for line in done.stdout.splitlines()]
+
+    for command in ("up", "demo"):
+        assert planned("ENGINE=", "MODEL_DIR=", "DEVICE=", "ARGS=") == [
+            "PYTHON= scripts/setup.sh demo",
+            f".venv/bin/emotivoice {command}",
+        ]
+        assert planned("ENGINE=emotivoice", "MODEL_DIR=my models/one", "DEVICE=cpu", "ARGS=--port 0") == [
+            "PYTHON= scripts/setup.sh model",
+            f".venv/bin/emotivoice {command} --engine 'emotivoice' --model-dir 'my models/one' --device 'cpu' --port 0",
+        ]
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_a_gpu_worker_has_a_device_and_a_model_that_it_can_only_read(name: str) -> None:
+    service = compose()[name]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    (model,) = service["volumes"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert (model["type"], model["read_only"], model["bind"]["create_host_path"]) == ("bind", True, False)
+    assert service["environment"]["EMOTIVOICE_MODEL_DIR"] == model["target"]
+    assert service["environment"]["EMOTIVOICE_ENGINE"] == "emotivoice"
+    assert service["build"]["target"] == "worker-gpu"
+
+
+def test_workers_of_one_lane_are_never_of_two_engines() -> None:
+    """The profiles part them, and the example chooses one."""
+    services = compose()
+    for lane in ("interactive", "bulk"):
+        of_lane = [each for each in services.values() if each.get("environment", {}).get("EMOTIVOICE_LANE") == lane]
+        assert sorted(each["profiles"] for each in of_lane) == [["builtin"], ["gpu"]]
+    assert "COMPOSE_PROFILES=builtin\n" in (ROOT / ".env.example").read_text()
+
+
+def test_the_gpu_image_has_torch_and_all_that_the_model_s_lock_names() -> None:
+    stages = dockerfile()
+    built = "".join(stages[name] for name in ancestry("build-gpu", stages))
+    assert "--require-hashes -r requirements-model.lock" in built
+    assert "-r requirements-torch.txt" in built
+    assert "COPY --from=build-gpu /opt/venv /opt/venv" in stages["worker-gpu"]
+    model_dir = re.search(r"EMOTIVOICE_MODEL_DIR=(\S+)", stages["worker-gpu"])
+    assert model_dir
+    assert model_dir[1] == compose()[GPU[0]]["environment"]["EMOTIVOICE_MODEL_DIR"]
 
 
 @pytest.mark.parametrize("name", [*compose()])

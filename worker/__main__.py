@@ -11,6 +11,8 @@ def main() -> None:
     # prometheus-client reads this when it is imported; a folder left by a run before would be counted again.
     metrics_folder = tempfile.mkdtemp(prefix="emotivoice-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
+    # Idle threads of an engine's OpenMP spin by default, which takes a core from whatever runs beside it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from worker.app import run
     from worker.settings import WorkerSettings
 

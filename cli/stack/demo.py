@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.errors import ClientError
+from cli.stack.engine import Device, Engine, EngineChoice, ModelDir
 from cli.stack.errors import Interrupted, StackError
-from cli.stack.up import StopRequests, chosen_folder, running_fleet, say
+from cli.stack.fleet import Fleet
+from cli.stack.up import StopRequests, chosen_folder, running, say
 from shared.jobs import Lane
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from cli.client import Client
-    from cli.stack.fleet import Fleet
     from cli.stack.sound import Sound
 
 STORY = """
@@ -65,6 +66,9 @@ class Spoken:
 def demo(
     output: Annotated[Path, typer.Option(help="folder for the audio files")] = Path("demo-output"),
     data: Annotated[Path | None, typer.Option(help="data folder; default: an empty one, deleted at the end")] = None,
+    engine: Engine = None,
+    model_dir: ModelDir = None,
+    device: Device = None,
 ) -> None:
     """Start the whole service, speak a few texts into a folder, check that they are audio, and stop."""
     from rich.console import Console
@@ -72,10 +76,15 @@ def demo(
     from cli.client import Client
 
     stop = StopRequests()
+    chosen = EngineChoice(engine, model_dir, device)
     try:
+        chosen.check()
         with (
             chosen_folder(data, fresh=data is None) as folder,
-            running_fleet(folder, stop, port=0, discard=data is None) as fleet,
+            running(
+                Fleet(folder, watcher=stop.watcher(), worker_settings=chosen.settings()),
+                discard=data is None,
+            ) as fleet,
             Client(fleet.url) as client,
             stop.interrupting(),
         ):
@@ -86,7 +95,7 @@ def demo(
     Console().print(table(spoken))
 
 
-def speak_all(fleet: "Fleet", client: "Client", output: Path) -> list[Spoken]:
+def speak_all(fleet: Fleet, client: "Client", output: Path) -> list[Spoken]:
     """Submit every sample that a voice can speak, then fetch the audio of each."""
     output.mkdir(parents=True, exist_ok=True)
     catalogue = client.voices()
@@ -116,7 +125,7 @@ def submit(client: "Client", sample: Sample, voice: str) -> dict[str, Any]:
     return client.submit(text=sample.text, voice=voice, format=audio_format, **sample.options)
 
 
-def fetch(fleet: "Fleet", client: "Client", job: dict[str, Any], path: Path, *, since: float) -> Spoken:
+def fetch(fleet: Fleet, client: "Client", job: dict[str, Any], path: Path, *, since: float) -> Spoken:
     """Wait for a job, store its audio and check it.
 
     Raises:

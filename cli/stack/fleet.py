@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,10 @@ from cli.stack.servers import LocalServers
 from shared.jobs import Lane
 
 DRAIN_SECONDS = 60  # a segment is at most about 60 s of speech, which takes far less to speak
+# Two workers that compute on the same cores: with OpenMP's usual policy, by which idle threads spin, each took
+# three to five times as long (2 cores, torch 2.13). docs/operations.md.
+YIELDING = {"OMP_WAIT_POLICY": "PASSIVE"}
+LOAD_SECONDS = 330  # a worker gives up by itself after LOAD_LIMIT_SECONDS, by default 300, and its log says why
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,13 @@ class Fleet:
     """Servers, gateway and workers that start and stop as one."""
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, rabbitmq: bool | None = None, watcher: Watcher | None = None
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        rabbitmq: bool | None = None,
+        watcher: Watcher | None = None,
+        worker_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.servers = LocalServers(folder, rabbitmq=rabbitmq)
         gateway_port, *health_ports = free_ports(1 + len(Lane))
@@ -46,7 +56,7 @@ class Fleet:
             "gateway",
             {"EMOTIVOICE_GATEWAY_HOST": LOOPBACK, "EMOTIVOICE_GATEWAY_PORT": str(self.port)},
         )
-        self.workers = {lane: self._worker(lane) for lane in Lane}
+        self.workers = {lane: self._worker(lane, worker_settings or {}) for lane in Lane}
 
     @property
     def processes(self) -> list[Process]:
@@ -108,16 +118,18 @@ class Fleet:
         folder.mkdir()
         return str(folder)
 
-    def _worker(self, lane: Lane) -> Process:
+    def _worker(self, lane: Lane, settings: Mapping[str, str]) -> Process:
         health = {"EMOTIVOICE_HEALTH_HOST": LOOPBACK, "EMOTIVOICE_HEALTH_PORT": str(self.health_ports[lane])}
-        return self._process(f"worker-{lane}", "worker", {"EMOTIVOICE_LANE": lane.value, **health})
+        worker = self._process(f"worker-{lane}", "worker", {**settings, "EMOTIVOICE_LANE": lane.value, **health})
+        worker.ready_seconds = LOAD_SECONDS
+        return worker
 
     def _process(self, name: str, module: str, settings: dict[str, str] | None = None) -> Process:
         settings = settings or {}
         command = Command(
             [sys.executable, "-m", module],
             log=self.servers.folder.log(name),
-            environment={**os.environ, "TMPDIR": self._temporary, **self.servers.environment(), **settings},
+            environment={**YIELDING, **os.environ, "TMPDIR": self._temporary, **self.servers.environment(), **settings},
             folder=CODE_FOLDER,
             end_with_us="KILL",  # the servers end at the same moment; a message in hand goes back to its queue
         )

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cli.stack.engine import Device, Engine, EngineChoice, ModelDir
 from cli.stack.errors import Interrupted, StackError
 from cli.stack.fleet import Fleet, Watcher
 from cli.stack.folder import default_folder
@@ -35,6 +36,10 @@ class StopRequests:
     def insisted(self) -> bool:
         return self.count > 1
 
+    def watcher(self) -> Watcher:
+        """What a fleet needs to tell of its progress and to be called off."""
+        return Watcher(say=say, stop_asked=self.asked, hurry=self.insisted)
+
     @contextmanager
     def interrupting(self) -> Generator[None]:
         """Within this block the first request raises Interrupted, wherever the program is."""
@@ -51,25 +56,33 @@ class StopRequests:
             raise Interrupted("stopped")
 
 
-def up(
+def up(  # noqa: PLR0913, PLR0917 - the options of the command
     data: Annotated[Path | None, typer.Option(help="data folder; default: .local, or $EMOTIVOICE_DATA")] = None,
     port: Annotated[int, typer.Option(help="of the API on 127.0.0.1; 0 for any free one")] = DEFAULT_PORT,
     fresh: Annotated[bool, typer.Option("--fresh", help="use an empty data folder that is deleted at the end")] = False,
     redis_broker: Annotated[bool, typer.Option("--redis-broker", help="send messages through Redis")] = False,
+    engine: Engine = None,
+    model_dir: ModelDir = None,
+    device: Device = None,
 ) -> None:
     """Run the whole service on this machine: servers, gateway and workers. Ctrl-C stops it."""
     stop = StopRequests()
+    chosen = EngineChoice(engine, model_dir, device)
     try:
-        with (
-            chosen_folder(data, fresh=fresh) as folder,
-            running_fleet(
-                folder, stop, port=usable_port(port), rabbitmq=False if redis_broker else None, discard=fresh
-            ) as fleet,
-        ):
-            typer.echo(greeting(fleet))
-            while not stop.asked():
-                fleet.check()
-                time.sleep(WATCH_SECONDS)
+        chosen.check()
+        with chosen_folder(data, fresh=fresh) as folder:
+            fleet = Fleet(
+                folder,
+                port=usable_port(port),
+                rabbitmq=False if redis_broker else None,
+                watcher=stop.watcher(),
+                worker_settings=chosen.settings(),
+            )
+            with running(fleet, discard=fresh):
+                typer.echo(greeting(fleet))
+                while not stop.asked():
+                    fleet.check()
+                    time.sleep(WATCH_SECONDS)
     except Interrupted:
         say("stopped")
     except StackError as error:
@@ -78,13 +91,9 @@ def up(
 
 
 @contextmanager
-def running_fleet(
-    folder: Path, stop: StopRequests, *, port: int, rabbitmq: bool | None = None, discard: bool = False
-) -> Generator[Fleet]:
+def running(fleet: Fleet, *, discard: bool = False) -> Generator[Fleet]:
     """Start a fleet, saying what is waited for, and stop it in the end whatever happens."""
     started = time.monotonic()
-    watcher = Watcher(say=say, stop_asked=stop.asked, hurry=stop.insisted)
-    fleet = Fleet(folder, port=port, rabbitmq=rabbitmq, watcher=watcher)
     if not fleet.servers.broker:
         say(NOT_CRASH_SAFE)
     names = ", ".join(process.name for process in fleet.processes)

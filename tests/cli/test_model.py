@@ -48,7 +48,7 @@ def test_check_tells_what_is_there(converted: Path) -> None:
     assert facts["model"].strip() == f"{converted}, converted"
     assert len(facts["revision"].strip()) == 64
     assert facts["weights"].strip() == "fp32"
-    assert "acoustic 3,905, vocoder 809, style 532" in facts["parameters"]
+    assert "acoustic 3,905, vocoder 1,929, style 532" in facts["parameters"]
     assert facts["voices"].strip().startswith("4, the first: 8051 (Maria Kasper, female), 985 (George Pilling, male)")
     assert result.stdout.splitlines()[-1] == "warning: 1 voices are not in voices.md: 11614"
 

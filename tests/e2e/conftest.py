@@ -3,14 +3,22 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cli.stack.fleet import Fleet
+from cli.stack.folder import CODE_FOLDER
+from cli.stack.probes import free_ports, http_ok
+from cli.stack.process import Command, Process
+from shared.jobs import Lane
 from tests.api import Api
+from tests.worker.engine.emotivoice.conftest import official_model, reference
+
+__all__ = ["official_model", "reference"]  # fixtures of theirs
 
 COMMAND = Path(sys.executable).with_name("emotivoice")
 COMMAND_SECONDS = 60
@@ -41,15 +49,28 @@ class Product:
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout.decode()
 
+    def new_worker(self, name: str, **settings: str) -> Process:
+        """Return another worker of the interactive lane, not started yet; a test names the settings that differ."""
+        (port,) = free_ports(1)
+        settings = {"EMOTIVOICE_LANE": Lane.INTERACTIVE, "EMOTIVOICE_HEALTH_PORT": str(port), **settings}
+        environment = {**os.environ, **self.fleet.servers.environment(), **settings}
+        log = self.fleet.servers.folder.log(name)
+        command = Command([sys.executable, "-m", "worker"], log, environment, CODE_FOLDER)
+        return Process(name, command, answers=lambda: http_ok(port, "/readyz"))
+
     @property
     def newest(self) -> str:
         """The id of the newest job."""
         return self.api.http.get("/v1/jobs?limit=1").json()["jobs"][0]["id"]
 
 
+@contextmanager
+def running_product(folder: Path, **worker_settings: str) -> Generator[Product]:
+    with Fleet(folder, worker_settings=worker_settings) as fleet, Api(fleet.url) as api:
+        yield Product(fleet, api)
+
+
 @pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EMOTIVOICE_ENGINE", "builtin")
-        with Fleet(tmp_path_factory.mktemp("product")) as fleet, Api(fleet.url) as api:
-            yield Product(fleet, api)
+    with running_product(tmp_path_factory.mktemp("product"), EMOTIVOICE_ENGINE="builtin") as running:
+        yield running

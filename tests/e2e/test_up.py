@@ -20,9 +20,9 @@ EMOTIVOICE = [str(Path(sys.executable).with_name("emotivoice"))]
 class Up:
     """One `emotivoice up`, with an engine that loads at once."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *options: str) -> None:
         environment = {**os.environ, "EMOTIVOICE_ENGINE": "bench.engines:humming"}
-        command = [*EMOTIVOICE, "up", "--port", "0", "--data", str(data)]
+        command = [*EMOTIVOICE, "up", "--port", "0", "--data", str(data), *options]
         self.log = data.parent / "up.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -33,6 +33,10 @@ class Up:
         found = re.search(pattern, self.text)
         assert found, self.text
         return found
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def text(self) -> str:
@@ -47,8 +51,7 @@ class Up:
 def up(tmp_path: Path) -> Iterator[Up]:
     running = Up(tmp_path / "data")
     yield running
-    running.process.kill()
-    running.process.wait()
+    running.close()
 
 
 def test_it_serves_until_it_is_told_to_stop_and_guards_its_folder(up: Up, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Voice:
     id: str
     name: str
     languages: tuple[str, ...]  # BCP 47, the voice's own language first
-    gender: str  # "female" or "male"
+    gender: str  # "female", "male" or "unknown"
     description: str = ""
 
 
