@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import NoCatalogue
 from shared.jobs import Lane
 from shared.ports import AsyncJobStore, Catalogue, LaneLoad
+from shared.voices import VoiceFinder
 
 T = TypeVar("T")
 
@@ -27,11 +29,20 @@ class _Kept(Generic[T]):
         return self._answer
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What the engine offers, and its voices made ready to be looked up."""
+
+    catalogue: Catalogue
+    voices: VoiceFinder
+
+
 class Known:
     """What the engine offers, as the workers announced it, and how busy each lane is."""
 
     def __init__(self, jobs: AsyncJobStore) -> None:
-        self._catalogue = _Kept(jobs.catalogue, seconds=5)
+        self._jobs = jobs
+        self._offer = _Kept(self._ask_offer, seconds=5)
         self._loads = _Kept(jobs.loads, seconds=1)
 
     async def catalogue(self) -> Catalogue:
@@ -40,10 +51,22 @@ class Known:
         Raises:
             NoCatalogue: no worker has started yet.
         """
-        catalogue = await self._catalogue.get()
-        if catalogue is None:
+        return (await self.offer()).catalogue
+
+    async def offer(self) -> Offer:
+        """Return the catalogue with its voices.
+
+        Raises:
+            NoCatalogue: no worker has started yet.
+        """
+        offer = await self._offer.get()
+        if offer is None:
             raise NoCatalogue
-        return catalogue
+        return offer
+
+    async def _ask_offer(self) -> Offer | None:
+        catalogue = await self._jobs.catalogue()
+        return Offer(catalogue, VoiceFinder(catalogue.voices)) if catalogue else None
 
     async def load(self, lane: Lane) -> LaneLoad:
         loads = await self._loads.get()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import uuid_utils
 
 from gateway.dependencies import Services
+from gateway.known import Offer
 from gateway.metrics import SUBMITTED
 from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
@@ -26,7 +27,6 @@ from shared.errors import (
 from shared.jobs import CONTROLS, Job, JobState, Lane, SpeechRequest
 from shared.ports import Catalogue, JobView
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
-from shared.voices import find_voice
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -45,7 +45,7 @@ async def submit(body: JobRequest, services: Services, *, key: str) -> Submissio
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
-    request = checked(body, await services.known.catalogue(), services.settings)
+    request = checked(body, await services.known.offer(), services.settings)
     job = new_job(body, request)
     load = await services.known.load(job.lane)
     place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
@@ -94,11 +94,11 @@ def new_job(body: JobRequest, request: SpeechRequest) -> Job:
     )
 
 
-def checked(body: JobRequest, catalogue: Catalogue, settings: GatewaySettings) -> SpeechRequest:
+def checked(body: JobRequest, offer: Offer, settings: GatewaySettings) -> SpeechRequest:
     """Return the request with every default filled in, or raise what is wrong with it."""
+    catalogue = offer.catalogue
     check_text(body.text, limit=settings.max_text_characters)
-    asked = body.voice or default_voice(catalogue, settings)
-    voice = find_voice(asked, catalogue.voices, blends=catalogue.blends)
+    voice = offer.voices.find(body.voice or default_voice(catalogue, settings), blends=catalogue.blends)
     check_controls(body, catalogue)
     if body.emotion not in catalogue.emotions and not catalogue.free_text_emotion:
         raise UnknownEmotion(body.emotion, catalogue.emotions)
@@ -118,7 +118,7 @@ def checked(body: JobRequest, catalogue: Catalogue, settings: GatewaySettings) -
 
 
 def default_voice(catalogue: Catalogue, settings: GatewaySettings) -> str:
-    return settings.default_voice or catalogue.voice_ids[0]
+    return settings.default_voice or str(catalogue.voices[0]["id"])
 
 
 def check_controls(body: JobRequest, catalogue: Catalogue) -> None:

@@ -45,13 +45,13 @@ class ControlCharacter(JobError):
 
 
 class _UnknownName(JobError):
-    """A name is not among the ones we have; the nearest of them are offered."""
+    """A name is not among the ones we have; the nearest of them, and of the other names for them, are offered."""
 
     kind = ""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, names: Iterable[str] = ()) -> None:
         self.allowed = tuple(known)
-        self.nearest = tuple(get_close_matches(name, self.allowed, n=3, cutoff=0.4))
+        self.nearest = tuple(get_close_matches(name, [*self.allowed, *names], n=3, cutoff=0.4))
         hint = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
         super().__init__(f"there is no {self.kind} {name!r}{hint}; there are {len(self.allowed)} {self.kind}s")
 

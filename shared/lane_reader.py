@@ -39,7 +39,7 @@ class LaneReader:
     def __init__(self, app: Celery, lane: Lane) -> None:
         self._app = app
         self._lane = lane
-        self._failures = (*failures(app), AttributeError)  # pyamqp's word for a connection that has just been lost
+        self._failures = failures(app)
         self._connection: Any = None
         self._queue: Any = None
         self._used_at = 0.0
@@ -50,16 +50,16 @@ class LaneReader:
         Raises:
             LaneUnreachable: the broker is away.
         """
-        message: Any = self._do(lambda: self._opened().get(accept=["json"]))
-        if message is None:
-            return None
-        try:
-            job_id, step = _asked(message)
-        except Exception as error:  # whatever it is, it is not ours; Celery's consumer would not take it either
-            log.critical("a message can't be understood and goes to the dead-letter queue: %s", error)
-            self.dead_letter(message.delivery_tag)
-            return self.take()
-        return Taken(job_id, step, bool(message.delivery_info["redelivered"]), message.delivery_tag)
+        message: Any
+        while (message := self._do(lambda: self._opened().get(accept=["json"]))) is not None:
+            try:
+                job_id, step = _asked(message)
+            except Exception as error:  # whatever it is, it is not ours; Celery's consumer would not take it either
+                log.critical("a message can't be understood and goes to the dead-letter queue: %s", error)
+                self.dead_letter(message.delivery_tag)
+                continue
+            return Taken(job_id, step, bool(message.delivery_info["redelivered"]), message.delivery_tag)
+        return None
 
     def acknowledge(self, tag: int) -> None:
         self._do(lambda: self._queue.channel.basic_ack(tag))
@@ -92,10 +92,15 @@ class LaneReader:
             self._queue = QUEUES[self._lane].bind(self._connection.channel())
         return self._queue
 
+    def _connected(self) -> bool:
+        return self._connection is not None and bool(self._connection.connected)
+
     def _do(self, call: Callable[[], T]) -> T:
         try:
             answer = call()
-        except self._failures as error:
+        except (*self._failures, AttributeError) as error:
+            if isinstance(error, AttributeError) and self._connected():
+                raise  # a fault of ours; without a connection it is how pyamqp says that it is lost
             self.close()
             raise LaneUnreachable(f"{type(error).__name__}: {error}") from error
         self._used_at = time.monotonic()

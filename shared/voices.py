@@ -9,49 +9,59 @@ MOST_VOICES = 8  # in a blend
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{0,6})?|\.\d{1,6}", re.ASCII)
 
 
-def find_voice(asked: str, voices: Iterable[Mapping[str, object]], *, blends: bool) -> str:
-    """Return the id of the voice, or the blend of ids.
+class VoiceFinder:
+    """The voices of an engine by id and, case aside, by the names that only one of them has.
 
-    Raises:
-        UnknownVoice: no voice has that id, nor is it the name of exactly one.
-        InvalidBlend: it is a blend, and the engine takes none, or its weights are no weights.
+    There may be thousands, so it is built once and asked often.
     """
-    known = _Known(voices)
-    if (found := known.find(asked)) is not None:
-        return found
-    if not any(mark in asked for mark in "+*"):
-        raise UnknownVoice(asked, known.ids)
-    if not blends:
-        raise InvalidBlend(asked, "this engine speaks with one voice at a time")
-    parts = asked.split("+")
-    if len(parts) > MOST_VOICES:
-        raise InvalidBlend(asked, f"it has {len(parts)} voices; a blend may have {MOST_VOICES}")
-    return "+".join(_part(part, asked, known) for part in parts)
-
-
-def _part(part: str, blend: str, known: "_Known") -> str:
-    name, mark, weight = (each.strip() for each in part.rpartition("*"))
-    if not mark:
-        name, weight = part.strip(), "1"
-    voice = known.find(name)
-    if voice is None:
-        raise UnknownVoice(name, known.ids)
-    if not _WEIGHT.fullmatch(weight) or not float(weight):
-        raise InvalidBlend(blend, f"the weight {weight!r} is not a number above 0 with at most six digits on each side")
-    return f"{voice}*{weight}"
-
-
-class _Known:
-    """The voices by id and, case aside, by the names that only one of them has."""
 
     def __init__(self, voices: Iterable[Mapping[str, object]]) -> None:
-        named: dict[str, list[str]] = {}
-        self.ids: list[str] = []
+        self._ids: dict[str, None] = {}  # in their order
+        named: dict[str, list[tuple[str, str]]] = {}
         for voice in voices:
-            self.ids.append(str(voice["id"]))
-            named.setdefault(str(voice["name"]).casefold(), []).append(str(voice["id"]))
-        self._ids = frozenset(self.ids)
-        self._by_name = {name: ids[0] for name, ids in named.items() if name and len(ids) == 1}
+            voice_id, name = str(voice["id"]), str(voice["name"])
+            self._ids[voice_id] = None
+            named.setdefault(name.casefold(), []).append((name, voice_id))
+        unique = {folded: voices[0] for folded, voices in named.items() if folded and len(voices) == 1}
+        self._by_name = {folded: voice_id for folded, (_, voice_id) in unique.items()}
+        self._names = [name for folded, (name, _) in unique.items() if folded not in self._ids]
 
-    def find(self, asked: str) -> str | None:
+    def find(self, asked: str, *, blends: bool) -> str:
+        """Return the id of the voice, or the blend of ids.
+
+        Raises:
+            UnknownVoice: no voice has that id, nor is it the name of exactly one.
+            InvalidBlend: it is a blend, and the engine takes none, or it has no voices, or its weights are no weights.
+        """
+        if (found := self._voice(asked)) is not None:
+            return found
+        if not any(mark in asked for mark in "+*"):
+            raise self._unknown(asked)
+        if not blends:
+            raise InvalidBlend(asked, "this engine speaks with one voice at a time")
+        parts = asked.split("+")
+        if len(parts) > MOST_VOICES:
+            raise InvalidBlend(asked, f"it has {len(parts)} voices; a blend may have {MOST_VOICES}")
+        return "+".join(self._part(part, asked) for part in parts)
+
+    def _part(self, part: str, blend: str) -> str:
+        name, mark, weight = (each.strip() for each in part.rpartition("*"))
+        if not mark:
+            name, weight = part.strip(), "1"
+        if not name:
+            raise InvalidBlend(blend, f"there is no voice in its part {part!r}")
+        voice = self._voice(name)
+        if voice is None:
+            raise self._unknown(name)
+        if not _WEIGHT.fullmatch(weight) or not float(weight):
+            raise InvalidBlend(
+                blend, f"the weight {weight!r} is not a number above 0 with at most six digits on each side"
+            )
+        return f"{voice}*{weight}"
+
+    def _voice(self, asked: str) -> str | None:
+        asked = asked.strip()
         return asked if asked in self._ids else self._by_name.get(asked.casefold())
+
+    def _unknown(self, asked: str) -> UnknownVoice:
+        return UnknownVoice(asked, self._ids, names=self._names)

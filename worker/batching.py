@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -161,29 +162,49 @@ class SharedEngine:
         return sum(len(call.utterances) for call in self._calls)
 
     def _answer(self, batch: Sequence[_Call]) -> None:
-        """Speak a batch. One that fails is spoken again call by call, so that only the culprit's job fails."""
+        """Speak a batch. One that fails is spoken again in halves, so that in the end only the culprit's job fails."""
+        error = self._failure(batch)
+        if error is None:
+            return
+        _let_go(error)
+        if len(batch) == 1 or isinstance(error, DeviceLost):
+            for call in batch:
+                self._stays(call)
+                call.answer.set_exception(error)
+            return
+        log.warning("a batch failed and is spoken again in halves: %s", error, extra={"calls": len(batch)})
+        middle = len(batch) // 2
+        self._answer(batch[:middle])
+        self._answer(batch[middle:])
+
+    def _failure(self, batch: Sequence[_Call]) -> BaseException | None:
+        """Speak a batch and answer its calls; return why that failed, if it did."""
         try:
             spoken = synthesize(self._engine, [one for call in batch for one in call.utterances])
             answers = _shares(spoken, [len(call.utterances) for call in batch])
         except BaseException as error:  # a thread's edge: the jobs' own threads decide what it means
-            if len(batch) == 1 or isinstance(error, DeviceLost):
-                for call in batch:
-                    self._stays(call)
-                    call.answer.set_exception(error)
-                return
-            log.warning("a batch failed and is spoken one by one: %s", error, extra={"calls": len(batch)})
-            for call in batch:
-                self._answer([call])
-            return
+            return error
         for call, answer in zip(batch, answers, strict=True):
             self._stays(call)
             call.answer.set_result(answer)
+        return None
 
     def _stays(self, call: _Call) -> None:
         """Until it leaves, the job may come again with its next utterances."""
         if call.seat:
             with self._changed:
                 self._coming.add(call.seat)
+
+
+def _let_go(error: BaseException) -> None:
+    """Drop what the failed call has in memory: a traceback keeps the tensors of each of its frames."""
+    links, seen = [error], set[int]()
+    while links:
+        link = links.pop()
+        if id(link) not in seen:
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            links += [other for other in (link.__cause__, link.__context__) if other]
 
 
 def _shares(spoken: Spoken, counts: Sequence[int]) -> list[Spoken]:

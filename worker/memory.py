@@ -25,9 +25,8 @@ def outgrown(settings: WorkerSettings, engine: Engine | None) -> str:
     CHILD_MEMORY.set(resident)
     if _over(resident, settings.memory_limit_gib):
         return f"it has {resident / GIB:.2f} GiB of memory, over the limit of {settings.memory_limit_gib:g}"
-    reserved = (
-        engine.memory()["reserved"] if settings.gpu_memory_limit_gib and isinstance(engine, MeasuresMemory) else 0
-    )
+    measured = engine.memory() if settings.gpu_memory_limit_gib and isinstance(engine, MeasuresMemory) else {}
+    reserved = measured.get("reserved", 0)  # an engine on a CPU has nothing to tell
     if _over(reserved, settings.gpu_memory_limit_gib):
         return (
             f"it has reserved {reserved / GIB:.2f} GiB of its GPU, over the limit of {settings.gpu_memory_limit_gib:g}"

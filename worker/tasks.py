@@ -39,10 +39,9 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
         delivery: dict[str, Any] = task.request.delivery_info or {}
         taken = Taken(job_id, step, bool(delivery.get("redelivered")))
         try:
-            ending = _with_companions(taken, here, partial(_attempted, do=do, here=here))
+            _settle(task, _with_companions(taken, here, partial(_attempted, do=do, here=here)))
         finally:
-            after_each(here)
-        _settle(task, ending)
+            _look_at(here, after_each)
 
     @app.task(bind=True, name=queue.SPEAK_TASK, max_retries=None)
     def speak_segment(task: Any, job_id: str, step: str) -> None:
@@ -115,6 +114,14 @@ def _leave(reason: str) -> NoReturn:
     """End the child. The broker hands out again what it had in hand, and a new child loads the engine."""
     log.critical("the child ends itself: %s", reason)
     os._exit(CHILD_LOST)
+
+
+def _look_at(here: Runtime, after_each: Callable[[Runtime], None]) -> None:
+    """Look after the child. What fails here must not change what becomes of the message."""
+    try:
+        after_each(here)
+    except Exception:
+        log.exception("the child could not be looked at")
 
 
 def _settle(task: Any, ending: Ending) -> None:

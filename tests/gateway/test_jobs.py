@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import JobError
 from shared.jobs import JobState, Lane
+from shared.voices import VoiceFinder
 from tests.fakes import CATALOGUE
 from tests.gateway.conftest import World
 
@@ -61,7 +62,10 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"text": "hi", "seed": True}, "invalid_value"),
     ({"text": "hi", "voice": "v" * 101}, "out_of_range"),
     ({"text": "hi", "voice": "hum*0.5+humm*0.5"}, "unknown_voice"),
-    ({"text": "hi", "voice": "hum*0.5+"}, "unknown_voice"),
+    ({"text": "hi", "voice": " "}, "unknown_voice"),
+    ({"text": "hi", "voice": "hum*0.5+"}, "invalid_blend"),
+    ({"text": "hi", "voice": "*"}, "invalid_blend"),
+    ({"text": "hi", "voice": "+"}, "invalid_blend"),
     ({"text": "hi", "voice": "hum*-1+buzz*0.5"}, "invalid_blend"),
     ({"text": "hi", "voice": "hum*0+buzz*0.5"}, "invalid_blend"),
     ({"text": "hi", "voice": "hum*1e3+buzz*0.5"}, "invalid_blend"),
@@ -127,6 +131,8 @@ def test_a_neutral_control_is_no_wish(world: World) -> None:
         ("buzz", "buzz"),
         ("Buzz", "buzz"),
         ("bUZZ", "buzz"),
+        (" hum\t", "hum"),
+        (" Buzz ", "buzz"),
         ("hum*0.7+buzz*0.3", "hum*0.7+buzz*0.3"),
         (" Hum * .5 + Buzz ", "hum*.5+buzz*1"),
     ],
@@ -142,6 +148,21 @@ def test_a_name_that_two_voices_have_is_no_ones(world: World) -> None:
     world.records.announced = replace(CATALOGUE, voices=twins)
 
     assert world.client.post("/v1/jobs", json={"text": "hi", "voice": "Twin"}).json()["code"] == "unknown_voice"
+
+
+def test_the_voices_are_made_ready_once_for_many_requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready: list[object] = []
+
+    def finder(voices: tuple[dict[str, object], ...]) -> VoiceFinder:
+        ready.append(voices)
+        return VoiceFinder(voices)
+
+    monkeypatch.setattr("gateway.known.VoiceFinder", finder)
+
+    for _ in range(3):
+        world.submit(voice="Buzz")
+
+    assert ready == [CATALOGUE.voices]
 
 
 def test_an_engine_with_one_voice_at_a_time_takes_no_blend(world: World) -> None:

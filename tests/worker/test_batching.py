@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import pytest
 from tests.engines import ObedientEngine
 from tests.waiting import wait_for
 from worker.batching import PATIENCE_SECONDS, SharedEngine, Spoken, leave_engine, synthesize
-from worker.engine import DeviceLost, EngineError, Utterance
+from worker.engine import DeviceLost, EngineError, Speech, Utterance
 
 SENTENCE = "Hello there, number"
 
@@ -86,7 +87,44 @@ def test_one_poison_among_eight_fails_alone(engine: ObedientEngine, shared: Shar
     spoken = spoken_together(shared, texts)
 
     assert [one.exception() is not None for one in spoken] == [number == 5 for number in range(8)]
-    assert engine.calls == [8] + [1] * 8
+    assert engine.calls == [8, 4, 4, 2, 1, 1, 2]
+
+
+def test_all_that_fail_are_found(engine: ObedientEngine, shared: SharedEngine) -> None:
+    refused = {0, 3, 4}
+
+    spoken = spoken_together(shared, [["Please refuse." if number in refused else "Hello."] for number in range(6)])
+
+    assert {number for number, one in enumerate(spoken) if one.exception()} == refused
+
+
+class _Tensors:
+    """What a call has on the GPU."""
+
+
+def test_what_a_failed_call_had_in_memory_is_gone_before_the_next(engine: ObedientEngine, shared: SharedEngine) -> None:
+    speak = engine.synthesize
+    held: list[weakref.ref[_Tensors]] = []
+    alive: list[int] = []
+
+    def forward(utterances: Sequence[Utterance]) -> list[Speech]:
+        tensors = _Tensors()
+        held.append(weakref.ref(tensors))
+        return speak(utterances)
+
+    def synthesize(utterances: Sequence[Utterance]) -> list[Speech]:
+        alive.append(sum(each() is not None for each in held))
+        try:
+            return forward(utterances)
+        except EngineError as error:
+            raise EngineError("it could not be spoken") from error
+
+    engine.synthesize = synthesize
+    spoken = spoken_together(shared, [["Hello."], ["Please refuse."], ["Hello."], ["Please refuse."]])
+
+    assert [one.exception() is not None for one in spoken] == [False, True, False, True]
+    assert alive == [0] * 7
+    assert [each() for each in held] == [None] * 7
 
 
 def test_a_lost_gpu_is_told_to_everyone_and_not_tried_again(engine: ObedientEngine, shared: SharedEngine) -> None:

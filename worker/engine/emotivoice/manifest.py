@@ -2,14 +2,15 @@
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import reprlib
+from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from worker.engine.emotivoice.config import AcousticConfig, ModelConfig, StyleConfig, VocoderConfig
+from worker.engine.emotivoice.config import AUDIO, ModelConfig
 from worker.engine.emotivoice.errors import ModelFolderError
 from worker.engine.emotivoice.folder import MANIFEST, SPEAKERS, TOKENLIST, VOCABULARY, VOICES, WEIGHTS
 
@@ -93,7 +94,7 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
     """Return the manifest that is written in these bytes; raise ModelFolderError where it is none of ours."""
     try:
         fields = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{where} is not JSON: {error}") from error
     if not isinstance(fields, dict) or not isinstance(cast(Any, fields).get("format_version"), int):
         raise ModelFolderError(f"{where} is not the manifest of a converted model: it has no format_version")
@@ -107,13 +108,10 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
             f"{newer if found > FORMAT_VERSION else older}"
         )
     try:
-        fields["config"] = _config(fields["config"])
-        fields["files"] = {name: FileEntry(**entry) for name, entry in fields["files"].items()}
-        manifest = Manifest(**fields)
-        fault = _fault(manifest)
-    except (KeyError, TypeError, AttributeError) as error:
+        manifest = cast(Manifest, _read(Manifest, fields, ""))
+    except ValueError as error:
         raise ModelFolderError(f"{where} is damaged: {error}") from error
-    if fault:
+    if fault := _fault(manifest) or _config_fault(manifest.config):
         raise ModelFolderError(f"{where} is damaged: {fault}")
     return manifest
 
@@ -132,17 +130,51 @@ def created_by() -> str:
         return "emotivoice-fleet"
 
 
-def _config(fields: Mapping[str, Any]) -> ModelConfig:
-    acoustic, vocoder, style = fields["acoustic"], fields["vocoder"], fields["style"]
-    return ModelConfig(
-        acoustic=AcousticConfig(**acoustic),
-        vocoder=VocoderConfig(**{name: _frozen(value) for name, value in vocoder.items()}),
-        style=StyleConfig(**style),
-    )
+def _read(kind: Any, value: Any, name: str) -> Any:
+    """Return what JSON has as a value of that type; raise ValueError that names the field where it is none."""
+    inside = f"{name}." if name else ""
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        entries = _entries(value, name)
+        for field in (*types, *entries):
+            if (field in types) != (field in entries):
+                raise ValueError(f"{inside}{field} is {'missing' if field in types else 'unknown'}")
+        return cast(Any, kind)(**{field: _read(types[field], entries[field], inside + field) for field in types})
+    if get_origin(kind) is dict:
+        return {key: _read(get_args(kind)[1], each, inside + key) for key, each in _entries(value, name).items()}
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is {reprlib.repr(value)}, not a list")
+        return tuple(_read(get_args(kind)[0], each, name) for each in cast("list[Any]", value))
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not {kind.__name__}")
+    return value
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(cast("list[int]", value)) if isinstance(value, list) else value  # JSON has no tuples
+def _entries(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not an object")
+    return cast("dict[str, Any]", value)
+
+
+def _config_fault(config: ModelConfig) -> str:
+    """Tell what the shapes of the weights can't: what would fail later, or sound wrong."""
+    numbers: dict[str, dict[str, Any]] = asdict(config)
+    for network, sizes in numbers.items():
+        for field, value in sizes.items():
+            of_field = cast("tuple[float, ...]", value if isinstance(value, tuple) else (value,))
+            for number in of_field:
+                if not 0 < number < math.inf:
+                    return f"config.{network}.{field} is {number}"
+    for network, each in (("acoustic", config.acoustic), ("style", config.style)):
+        if each.width % each.heads:
+            return f"config.{network}.heads is {each.heads}, which does not divide its width {each.width}"
+    rates, kernels = config.vocoder.upsample_rates, config.vocoder.upsample_kernels
+    if len(rates) != len(kernels):
+        return f"config.vocoder.upsample_rates is {rates}, but there are {len(kernels)} upsample_kernels"
+    if math.prod(rates) != AUDIO.hop:
+        return f"config.vocoder.upsample_rates is {rates}; their product must be {AUDIO.hop}"
+    return ""
 
 
 def _fault(manifest: Manifest) -> str:
@@ -152,9 +184,9 @@ def _fault(manifest: Manifest) -> str:
     if not REQUIRED <= names <= {*REQUIRED, VOICES}:  # a name from elsewhere might lead out of the folder
         return f"its files are {', '.join(sorted(map(repr, names)))}"
     for name, entry in manifest.files.items():
-        if not isinstance(cast(object, entry.bytes), int) or entry.bytes < 0:
+        if entry.bytes < 0:
             return f"{name} has no size"
-        if not SHA256.fullmatch(str(entry.sha256)):
+        if not SHA256.fullmatch(entry.sha256):
             return f"{name} has no SHA-256"
     if manifest.revision != converted_revision(manifest.source_revision, manifest.dtype):
         return "its revision does not follow from its source revision"

@@ -150,7 +150,8 @@ def negative(words: str) -> str:
 
 
 def power(base: str, exponent: str) -> str:
-    return f"{cardinal(base)}的{cardinal(exponent)}次方"
+    minus = "负" if exponent.startswith("-") else ""
+    return f"{decimal(base)}的{minus}{cardinal(exponent.removeprefix('-'))}次方"
 
 
 def numbered(number: str) -> str:

@@ -149,7 +149,8 @@ def money(amount: Money) -> str:
         return f"{scaled(amount.number, amount.scale)} {many}"
     if len(cents) != 2 or not hundredth:
         return f"{decimal(amount.number)} {one if decimal(amount.number) == 'one' else many}"
-    parts = [f"{cardinal(whole)} {one if int(whole) == 1 else many}"] if int(whole) or not int(cents) else []
+    whole = whole.lstrip("0")
+    parts = [f"{cardinal(whole)} {one if whole == '1' else many}"] if whole or not int(cents) else []
     if int(cents):
         small = "pence" if hundredth == "penny" and int(cents) > 1 else hundredth + "s" * (int(cents) > 1)
         parts.append(f"{cardinal(cents)} {small}")
@@ -197,7 +198,9 @@ def negative(words: str) -> str:
 
 
 def power(base: str, exponent: str) -> str:
-    return f"{cardinal(base)} to the power of {cardinal(exponent)}"
+    if exponent.startswith("-"):
+        return f"{decimal(base)} to the minus {cardinal(exponent[1:])}"
+    return f"{decimal(base)} to the power of {cardinal(exponent)}"
 
 
 def numbered(number: str) -> str:

@@ -23,7 +23,7 @@ from worker.engine.text.characters import (
     require_readable,
     tidy,
 )
-from worker.engine.text.language import Language, language_around, main_language
+from worker.engine.text.language import Language, Surroundings, main_language
 from worker.engine.text.rules import READERS, Rule
 
 
@@ -68,15 +68,16 @@ def read(text: str, main: Language, *, held: Sequence[tuple[int, int]] = (), rul
     Raises:
         UnspeakableText: it holds a Greek word.
     """
-    claims = _claims(text, main, held, rules)
+    around = Surroundings(text, main)
+    claims = _claims(text, around, held, rules)
     shouting = words.is_shouting(text)
     tokens: list[Token] = []
     position = 0
     for start in sorted(claims):
-        tokens += _plain(text, position, start, main, shouting=shouting)
+        tokens += _plain(text, position, start, around, shouting=shouting)
         tokens.append(claims[start])
         position = claims[start].end
-    tokens += _plain(text, position, len(text), main, shouting=shouting)
+    tokens += _plain(text, position, len(text), around, shouting=shouting)
     return tokens
 
 
@@ -87,9 +88,11 @@ def spoken_text(text: str, default: Language = "en") -> str:
     return " ".join(part.strip() for part in parts if part.strip())
 
 
-def _claims(text: str, main: Language, held: Sequence[tuple[int, int]], rules: Sequence[Rule]) -> dict[int, Token]:
+def _claims(
+    text: str, around: Surroundings, held: Sequence[tuple[int, int]], rules: Sequence[Rule]
+) -> dict[int, Token]:
     """What is held and what the rules read, by its start."""
-    claims = {start: Token(text[start:end], "", main, start=start, end=end) for start, end in held}
+    claims = {start: Token(text[start:end], "", around.main, start=start, end=end) for start, end in held}
     taken = bytearray(len(text))
     for start, end in held:
         taken[start:end] = b"\x01" * (end - start)
@@ -98,7 +101,7 @@ def _claims(text: str, main: Language, held: Sequence[tuple[int, int]], rules: S
             start, end = _claimed(match)
             if any(taken[start:end]):
                 continue
-            language = rule.language or language_around(text, start, end, main)
+            language = rule.language or around.language(start, end)
             spoken = rule.read(match, READERS[language])
             claims[start] = Token(text[start:end].strip(), spoken, language, start=start, end=end)
             taken[start:end] = b"\x01" * (end - start)
@@ -109,9 +112,9 @@ def _claimed(match: re.Match[str]) -> tuple[int, int]:
     return match.span("n") if match.groupdict().get("n") else match.span()
 
 
-def _plain(text: str, start: int, end: int, main: Language, *, shouting: bool) -> Iterator[Token]:
+def _plain(text: str, start: int, end: int, around: Surroundings, *, shouting: bool) -> Iterator[Token]:
     """Letters, marks and single symbols between the claims."""
-    position = start
+    position, main = start, around.main
     while position < end:
         character = text[position]
         stop = position + 1
@@ -127,7 +130,7 @@ def _plain(text: str, start: int, end: int, main: Language, *, shouting: bool) -
         elif is_mark(character):
             yield from _mark(text, position, main)
         else:
-            yield _symbol(text, position, main)
+            yield _symbol(text, position, around)
         position = stop
 
 
@@ -153,9 +156,9 @@ def _is_dash(text: str, position: int) -> bool:
     )
 
 
-def _symbol(text: str, position: int, main: Language) -> Token:
+def _symbol(text: str, position: int, around: Surroundings) -> Token:
     character = text[position]
-    language = language_around(text, position, position + 1, main)
+    language = around.language(position, position + 1)
     if not is_greek(character):
         return Token(character, READERS[language].SYMBOLS[character], language, "", position, position + 1)
     neighbours = text[max(0, position - 1) : position] + text[position + 1 : position + 2]

@@ -25,6 +25,8 @@ _MONTH = f"(?P<month>{'|'.join(english.MONTHS)}|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|S
 _YEAR = r"(?:1[1-9]\d\d|20\d\d)"
 _SCALE = r"(?:\s?(?P<scale>thousand|million|billion|trillion|万亿|千万|百万|万|亿|千|bn|[kKMB])(?![A-Za-z]))?"
 _SIGN = r"(?P<currency>US\$|HK\$|NT\$|C\$|A\$|[$€£¥₩])"
+# 20€ 30€ and 20 € 30 €, but not in 2020 €5
+_SIGN_BEHIND = rf"(?:|\s(?=.(?!\s?\d|\w)|.\s{_NUMBER}\s?[$€£¥₩]))(?P<currency>[$€£¥₩])(?!\d)"
 _CODE = r"(?P<currency>USD|RMB|CNY|EUR|GBP|JPY|HKD|KRW|CHF)"
 _UNIT = f"(?P<unit>{_alternatives(english.UNITS)})(?![A-Za-z0-9²³/])"
 _MEASURE = "个只条张本名位件台辆次年天周种家座倍层岁张页章节块元角支瓶杯口斤两公米吨升小点秒百千万亿者边人"
@@ -116,7 +118,19 @@ def _percent_range(low: str, high: str, say: Reader) -> str:
     return f"{say.percent(low)}到{say.decimal(high)}"
 
 
+def _scientific(match: re.Match[str], say: Reader) -> str:
+    power = say.power("10", match["exponent"].removeprefix("+"))
+    words = _between(say.decimal(match["number"]), say.SYMBOLS["×"], power, say)
+    unit = say.unit("0", match["unit"]).removeprefix(say.cardinal("0")) if match["unit"] else ""
+    return _signed(match, say, words + unit)
+
+
 RULES: tuple[Rule, ...] = (
+    # 1e-5, before a rule for its 1 or its 5; without a sign it may be a name
+    _rule(
+        rf"{_MINUS}(?<![\w.,])(?P<number>\d+(?:\.\d+)?)[eE](?P<exponent>[-+]\d{{1,3}})(?:\s?{_UNIT}|(?!\w|\.\d))",
+        _scientific,
+    ),
     # Dates
     _rule(
         _ALONE
@@ -153,9 +167,11 @@ RULES: tuple[Rule, ...] = (
     # Telephone numbers and codes
     *(_rule(pattern, lambda m, say: say.phone(m[0])) for pattern in _PHONES),
     _rule(
-        rf"(?:{_CODE_WORDS})\s*(?:是|为|is|was|:|：)?\s*(?P<n>\d{{3,}})(?![\d.,]*\d)", lambda m, say: say.digits(m["n"])
+        rf"(?:{_CODE_WORDS})\s*(?:(?:是|为|is|was|:|：)\s*)?(?P<n>\d{{3,}})(?![\d.,]*\d)",
+        lambda m, say: say.digits(m["n"]),
     ),
     # Money
+    _rule(rf"{_MINUS}{_ALONE}(?<![$€£¥₩])(?P<number>{_NUMBER}){_SCALE}{_SIGN_BEHIND}", _money),
     _rule(rf"{_MINUS}{_SIGN}\s?(?P<number>{_NUMBER}){_SCALE}(?:(?<=[\d万亿])元)?", _money),
     _rule(rf"{_MINUS}\b{_CODE}\s?(?P<number>{_NUMBER}){_SCALE}", _money),
     _rule(rf"{_MINUS}{_ALONE}(?P<number>{_NUMBER}){_SCALE}\s?{_CODE}\b", _money),
@@ -165,7 +181,9 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"{_MINUS}{_ALONE}(?P<number>{_NUMBER})\s?‰", lambda m, say: _signed(m, say, say.permille(m["number"]))),
     # Versions, powers, units
     _rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?!\d)|(?<=[vV])\d+(?:\.\d+)+", lambda m, say: say.version(m[0])),
-    _rule(r"(?<![\d.])(?P<base>\d+)\^(?P<exponent>\d+)", lambda m, say: say.power(m["base"], m["exponent"])),
+    _rule(
+        r"(?<![\d.])(?P<base>\d+(?:\.\d+)?)\^(?P<exponent>-?\d+)", lambda m, say: say.power(m["base"], m["exponent"])
+    ),
     _rule(
         rf"{_MINUS}{_ALONE}(?P<number>{_NUMBER})\s?{_UNIT}",
         lambda m, say: _signed(m, say, say.unit(m["number"], m["unit"])),

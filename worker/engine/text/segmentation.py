@@ -46,7 +46,7 @@ class Piece:
 _CLOSING = "”’」』》〉）)]】〕"
 _EITHER = "\"'"  # opens or closes
 _PARAGRAPH = re.compile(
-    r"\s*\n\s*\n\s*|[^\S\n]*\n[^\S\n]*(?![^\S\n]*[a-z])"
+    r"(?<!\s)[^\S\n]*+\n(?:[^\S\n]*+\n\s*|[^\S\n]*+(?![a-z]))"
 )  # a lower-case line goes on with the one before
 _END = re.compile(r"[。！？!?…]+|\.+")
 _PHRASE_END = re.compile(r"[,，、;；:：—–](?!\s*\d)|(?<!\d)[,，、;；:：—–]")
@@ -156,9 +156,9 @@ def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
     """A sentence, in as many pieces as its weight asks for."""
     rest = _GAP.sub(" ", sentence).strip()
     while _weight(rest[: max_weight + 1]) > max_weight:
-        cut = _best_cut(rest[:WINDOW], max_weight)
-        if cut is None and len(rest) > WINDOW:  # one word fills the window
-            cut = _best_cut(rest, max_weight)
+        window = WINDOW
+        while (cut := _best_cut(rest[:window], max_weight)) is None and window < len(rest):
+            window *= 2  # one word fills it
         if cut is None:
             break
         yield Piece(rest[:cut].rstrip(), Pause.PHRASE)

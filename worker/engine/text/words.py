@@ -88,14 +88,17 @@ _ADDRESS_SIGNS = {".": "dot", "/": "slash", "-": "dash", "_": "underscore", "@":
 
 
 def _address(match: re.Match[str], _: Reader) -> str:
-    parts = re.findall(r"[A-Za-z]+|\d+|[^A-Za-z\d]", match[0].replace("://", " ").replace("www.", "W W W dot "))
+    written = match.groupdict().get("n") or match[0]
+    parts = re.findall(r"[A-Za-z]+|\d+|[^A-Za-z\d]", written.replace("://", " ").replace("www.", "W W W dot "))
     said = [_ADDRESS_SIGNS.get(part) or (english.digits(part) if part.isdigit() else say_word(part)) for part in parts]
     return " ".join(word for word in said if word.strip())
 
 
+# Looked for only where what may stand before the @ begins: a long word costs its length, not its square.
+_MAIL = r"(?<![\w.+-])[_.+-]*(?P<n>[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"
 _NAMES = "|".join(sorted(_ABBREVIATIONS, key=len, reverse=True))
 RULES: tuple[Rule, ...] = (
-    Rule(re.compile(r"[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII), _address, "en"),
+    Rule(re.compile(_MAIL, re.ASCII), _address, "en"),
     Rule(re.compile(r"(?:https?://|www\.)[\w./?=&#%~@:+-]*[\w/]", re.ASCII), _address, "en"),
     Rule(re.compile(r"\b[A-Z]{1,3}(?:&[A-Z]{1,3})+\b", re.ASCII), _joined_initials, "en"),
     Rule(re.compile(r"\be\.g\.", re.IGNORECASE | re.ASCII), lambda _match, _say: "for example", "en"),

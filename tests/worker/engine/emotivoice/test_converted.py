@@ -224,8 +224,14 @@ def test_weights_that_were_changed_are_found_by_the_check(converted: Path) -> No
         ({"dtype": "fp16"}, "is damaged: its revision does not follow from its source revision"),
         ({"files": {"../../etc/passwd": {"bytes": 1, "sha256": "0" * 64}}}, "its files are '../../etc/passwd'"),
         ({"files": {}}, "is damaged: its files are"),
-        ({"config": {}}, "is damaged: 'acoustic'"),
-        ({"surprise": 1}, "unexpected keyword argument 'surprise'"),
+        ({"files": []}, "is damaged: files is []"),
+        ({"files": {"speakers": {"bytes": 1.0, "sha256": "0" * 64}}}, "is damaged: files.speakers.bytes is 1.0"),
+        ({"files": {"speakers": {"bytes": 1}}}, "is damaged: files.speakers.sha256 is missing"),
+        ({"config": {}}, "is damaged: config.acoustic is missing"),
+        ({"config": None}, "is damaged: config is None"),
+        ({"format_version": True}, "is damaged: format_version is True"),
+        ({"voices": "many"}, "is damaged: voices is 'many'"),
+        ({"surprise": 1}, "is damaged: surprise is unknown"),
     ],
 )
 def test_a_manifest_that_can_t_be_used_says_why(converted: Path, fields: dict[str, Any], told: str) -> None:
@@ -234,8 +240,43 @@ def test_a_manifest_that_can_t_be_used_says_why(converted: Path, fields: dict[st
     assert told in refusal(converted)
 
 
-def test_a_manifest_that_is_no_json_is_told(converted: Path) -> None:
-    (converted / "manifest.json").write_text("{")
+@pytest.mark.parametrize(
+    ("network", "field", "value", "told"),
+    [
+        ("acoustic", "width", "x", "config.acoustic.width is 'x', not int"),
+        ("acoustic", "width", 8.0, "config.acoustic.width is 8.0, not int"),
+        ("acoustic", "layers", True, "config.acoustic.layers is True, not int"),
+        ("acoustic", "layers", -1, "config.acoustic.layers is -1"),
+        ("acoustic", "heads", 0, "config.acoustic.heads is 0"),
+        ("acoustic", "heads", 3, "config.acoustic.heads is 3, which does not divide its width 8"),
+        ("acoustic", "colour", 3, "config.acoustic.colour is unknown"),
+        ("vocoder", "upsample_rates", 16, "config.vocoder.upsample_rates is 16, not a list"),
+        ("vocoder", "upsample_rates", [16, 16.0], "config.vocoder.upsample_rates is 16.0, not int"),
+        ("vocoder", "upsample_rates", [0, 16], "config.vocoder.upsample_rates is 0"),
+        ("vocoder", "upsample_rates", [16, 8], "config.vocoder.upsample_rates is (16, 8); their product must be 256"),
+        (
+            "vocoder",
+            "upsample_rates",
+            [256],
+            "config.vocoder.upsample_rates is (256,), but there are 2",
+        ),
+        ("vocoder", "resblock_dilations", [1, [3], 5], "config.vocoder.resblock_dilations is [3], not int"),
+        ("style", "heads", 4, "config.style.heads is 4, which does not divide its width 6"),
+        ("style", "norm_eps", "small", "config.style.norm_eps is 'small', not float"),
+        ("style", "norm_eps", float("nan"), "config.style.norm_eps is nan"),
+    ],
+)
+def test_a_damaged_config_names_the_field(converted: Path, network: str, field: str, value: object, told: str) -> None:
+    config = json.loads((converted / "manifest.json").read_text())["config"]
+    config[network][field] = value
+    edit(converted, config=config)
+
+    assert f"is damaged: {told}" in refusal(converted)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"a":' * 100_000])
+def test_a_manifest_that_is_no_json_is_told(converted: Path, text: str) -> None:
+    (converted / "manifest.json").write_text(text)
 
     assert "manifest.json is not JSON" in refusal(converted)
 

@@ -241,6 +241,27 @@ def test_marks_between_words(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "in_words"),
+    [
+        ("约10⁻⁵", "约十的负五次方"),
+        ("约10⁺⁵", "约十的五次方"),
+        ("about 10⁻⁵", "about ten to the minus five"),
+        ("about 1.5×10⁻¹⁰", "about one point five times ten to the minus ten"),
+        ("about 1e-5", "about one times ten to the minus five"),
+        ("in s⁻¹", "in s to the minus one"),
+        ("付20€ 30€", "付二十欧元 三十欧元"),
+    ],
+)
+def test_a_raised_minus_and_a_sign_behind_its_number_are_said(text: str, in_words: str) -> None:
+    assert sounds(text) == sounds(in_words)
+    assert phonemes(text).warnings == ()
+
+
+def sounds(text: str) -> list[str]:
+    return [token for token in phonemes(text).tokens if "sp" not in token]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("A man", "[AH0] engsp1 [M AE1 N]"),
@@ -248,6 +269,9 @@ def test_marks_between_words(text: str, expected: str) -> None:
         ("a股", "[EY1] eng_cn_sp g u3"),
         ("Yes. A man", "[Y EH1 S] engsp4 [AH0] engsp1 [M AE1 N]"),
         ("Plan A is", "[P L AE1 N] engsp1 [EY1] engsp1 [IH1 Z]"),
+        ("A/B", "[EY1] engsp1 [B IY1]"),
+        ("B/A test", "[B IY1] engsp1 [EY1] engsp1 [T EH1 S T]"),
+        ("yes / a man", "[Y EH1 S] engsp4 [AH0] engsp1 [M AE1 N]"),
         ("AT&T", "[EY1] engsp1 [T IY1] engsp1 [AH0 N D] engsp1 [T IY1]"),
         ("IDs, PDFs", "[AY1] engsp1 [D IY1 Z] engsp4 [P IY1] engsp1 [D IY1] engsp1 [EH1 F S]"),
         ("ids", "[AY1 D IY1 Z]"),

@@ -72,6 +72,11 @@ def test_a_long_word_is_read_to_its_end(word: str) -> None:
     assert len(said) > len(word) // LONGEST
 
 
+@pytest.mark.parametrize("ending", ["'d", "n't", "'s", "'m"])
+def test_a_word_may_have_any_number_of_endings(ending: str) -> None:
+    assert len(english.pronounce("a" + ending * 30_000)) > 30_000
+
+
 @pytest.mark.parametrize("word", ["'", "''", ""])
 def test_without_letters_there_is_no_sound(word: str) -> None:
     assert english.pronounce(word) == ()

@@ -13,7 +13,7 @@ from worker.engine.emotivoice.shapes import expected_shapes
 
 SIZES = ModelConfig(
     AcousticConfig(tokens=5, speakers=4, width=8, layers=1, heads=2, inner=12, style_width=6, mels=4),
-    VocoderConfig(mels=4, width=8, upsample_rates=(2, 2), upsample_kernels=(4, 4), resblock_kernels=(3,)),
+    VocoderConfig(mels=4, width=8, upsample_rates=(16, 16), upsample_kernels=(32, 32), resblock_kernels=(3,)),
     StyleConfig(vocabulary=7, positions=16, width=6, layers=1, heads=2, inner=10),
 )
 TABLE = """# Voices

@@ -76,6 +76,12 @@ ENGLISH = [
     ("5k, 0.5, 007", "five thousand , zero point five , zero zero seven"),
     ("π and Ω", "pie and omega"),
     ("A²", "A squared"),
+    ("10^-5 and 2.5^2", "ten to the minus five and two point five to the power of two"),
+    ("about 1e-5", "about one times ten to the minus five"),
+    ("-2.5E+3 kg", "minus two point five times ten to the power of three kilograms"),
+    ("pay 20€ 30€", "pay twenty euros thirty euros"),
+    ("20 € 30 € or 20.50€", "twenty euros thirty euros or twenty euros and fifty cents"),
+    ("in 2020 $5, $20 $30", "in twenty twenty five dollars , twenty dollars thirty dollars"),
 ]
 
 CHINESE = [
@@ -135,6 +141,10 @@ CHINESE = [
     ("二〇二四年", "二〇二四年"),
     ("第21届，No.1", "第二十一届 , 一号"),
     ("微信ID是8812345", "微信 I D 是八八一二三四五"),
+    ("约10^-5", "约十的负五次方"),
+    ("约1e-5米", "约一乘十的负五次方米"),
+    ("它大约重1e-5 kg", "它大约重一乘十的负五次方千克"),
+    ("付20€ 30€", "付二十欧元三十欧元"),
 ]
 
 
@@ -235,6 +245,25 @@ def test_a_caller_may_hold_what_it_says_itself_and_bring_rules() -> None:
         ("cats", "", 2, 6),
         ("xxx", "three", 7, 10),
     ]
+
+
+@pytest.mark.parametrize("unit", ["1/", "-1", "%", "1-", "1·", "$", "°", "20€", "2024-"])
+def test_symbols_without_letters_cost_their_number_and_not_its_square(unit: str) -> None:
+    """A look from each to the nearest letter would take hours."""
+    text = (unit * 100_000)[:100_000]
+    assert "".join(token.written for token in normalize(text)) == text
+
+
+def test_what_may_be_an_address_is_looked_for_once() -> None:
+    assert [token.language for token in normalize("a" * 500_000)] == ["en"]
+
+
+def test_blanks_behind_a_word_for_a_code_are_looked_at_once() -> None:
+    assert len(normalize("PIN" + " " * 500_000 + ".")) == 2
+
+
+def test_an_amount_may_have_any_number_of_digits() -> None:
+    assert spoken_text(f"${'9' * 5000}.50").endswith("nine dollars and fifty cents")
 
 
 def test_a_token_knows_its_place() -> None:

@@ -156,6 +156,11 @@ def test_the_longest_text_of_a_job_is_split_in_time_that_grows_with_its_length(t
     assert cpu_seconds(text) < 40 * max(cpu_seconds(text[: len(text) // 10]), 0.02)
 
 
+@pytest.mark.parametrize("blanks", [" " * 400_000, "\t" * 400_000, "\n" + " " * 400_000])
+def test_blanks_are_looked_at_once(blanks: str) -> None:
+    assert texts(f"One{blanks}two.") == ["One two."]
+
+
 @pytest.mark.parametrize(
     ("text", "pieces"),
     [

@@ -13,6 +13,7 @@ _PHONES = {code: phone for phone, code in CODES.items()}
 _INITIALS = re.compile(r"(?!.*(.)\1)[b-df-hj-np-tv-xz]{2,5}|https|css|ssh|ssl|ssd|dll|llm|ppt|ttl|xss")
 _HISSING = frozenset(("S", "Z", "SH", "ZH", "CH", "JH"))
 _VOICELESS = frozenset(("P", "T", "K", "F", "TH"))
+_LONGEST_KNOWN = 40  # letters; CMUdict has none of more
 _ENDINGS = {  # contractions; 's and 'd depend on the sound before
     "n't": ("AH0", "N", "T"),
     "'ll": ("AH0", "L"),
@@ -53,16 +54,24 @@ def _known(word: str) -> tuple[str, ...]:
 
 
 def _with_ending(word: str) -> tuple[str, ...]:
-    for ending, phones in _ENDINGS.items():
-        stem = word.removesuffix(ending)
-        if stem and stem != word:
-            before = pronounce(stem, as_letter=True)
-            return before + (phones or _after(before, ending)) if before else ()
-    return ()
+    """A word such as mustn't've: what stays when endings are taken off until the dictionary has it, and the endings."""
+    first_letter, end = len(word) - len(word.lstrip("'")), len(word)
+    endings: list[str] = []
+    while not (endings and end <= _LONGEST_KNOWN and (word[:end] == "a" or is_known(word[:end]))):
+        ending = next((each for each in _ENDINGS if word.endswith(each, first_letter + 1, end)), None)
+        if ending is None:
+            break
+        endings.append(ending)
+        end -= len(ending)
+    if not endings:
+        return ()
+    said = list(pronounce(word[:end], as_letter=True))
+    for ending in reversed(endings):
+        said += _ENDINGS[ending] or _after(said[-1], ending)
+    return tuple(said)
 
 
-def _after(before: tuple[str, ...], ending: str) -> tuple[str, ...]:
-    last = before[-1]
+def _after(last: str, ending: str) -> tuple[str, ...]:
     if ending == "'s":
         return ("IH0", "Z") if last in _HISSING else ("S",) if last in _VOICELESS else ("Z",)
     return ("AH0", "D") if last in ("T", "D") else ("D",)

@@ -181,8 +181,11 @@ def _spoken_words(tokens: Sequence[Token], i: int) -> list[tuple[str, bool]]:
 
 
 def _is_letter(tokens: Sequence[Token], i: int) -> bool:
-    """Whether a lone A is the letter, as in A股, 选A, Plan A is: not an article before its noun."""
+    """Whether a lone A is the letter, as in A股, 选A, A/B, Plan A is: not an article before its noun."""
     token = tokens[i]
+    neighbours = [*tokens[max(0, i - 1) : i], *tokens[i + 1 : i + 2]]
+    if any(each.written in ("/", "／") and token.start in (each.start - 1, each.end) for each in neighbours):
+        return True  # A/B, a/c
     before = [each for each in tokens[max(0, i - 1) : i] if each.spoken]
     after = [each for each in tokens[i + 1 : i + 2] if each.spoken]
     words_after = [each for each in after if each.language == "en"]

@@ -9,14 +9,24 @@ from worker.engine.text.characters import EMOJI, is_mark, is_readable, tidy
 from worker.engine.text.language import Language, main_language
 from worker.engine.text.normalization import Token, read
 from worker.engine.text.override import OVERRIDE
-from worker.engine.text.rules import Rule
+from worker.engine.text.rules import Reader, Rule
 
 _GREEK_WORD = re.compile("[\u00b5\u0370-\u03ff\u1f00-\u1fff]{2,}")  # a lone letter is said by its name
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-_POWER = re.compile(f"(?<=[0-9])(?:[{_RAISED}]{{2,}}|[⁰¹⁴-⁹])")  # one ² or ³ is a symbol with a name
+_POWER = re.compile(  # one ² or ³ is a symbol with a name
+    f"(?<=[0-9])⁺?(?:[{_RAISED}]{{2,}}|[⁰¹⁴-⁹])|⁻[{_RAISED}]+"
+)
 _YEAR = re.compile(r"(?:[今明去前后]年|公元|年份)(?:[是为：:]|\s)*(?P<n>(?:1[1-9]|20)[0-9]{2})(?![0-9%年]|[.,][0-9])")
 _BELOW_ZERO = re.compile(r"(?<=零下)\s?-\s?(?P<number>[0-9]+(?:\.[0-9]+)?)(?![0-9])")  # its minus is said already
+_NEGATIVE_POWER = re.compile(r"(?<=[A-Za-z\u0370-\u03ff)\]])\^(?P<exponent>-[0-9]+)")  # of what is no number: s⁻¹
+
+
+def _behind_base(match: re.Match[str], say: Reader) -> str:
+    return say.power("0", match["exponent"]).removeprefix(say.cardinal("0")).strip()
+
+
 RULES = (
+    Rule(_NEGATIVE_POWER, _behind_base),
     Rule(_YEAR, lambda match, say: say.digits(match["n"]), "zh"),
     Rule(_BELOW_ZERO, lambda match, say: say.decimal(match["number"]), "zh"),
 )
@@ -52,7 +62,7 @@ def read_text(text: str, default: Language = "zh") -> Reading:
 
 def _readable_part(text: str, unspoken: dict[str, None]) -> str:
     """Tidied text whose characters all sound or are marks; a blank stands where others were."""
-    text = _POWER.sub(lambda match: f"^{unicodedata.normalize('NFKC', match[0])}", tidy(text))
+    text = _POWER.sub(lambda match: f"^{tidy(unicodedata.normalize('NFKC', match[0])).lstrip('+')}", tidy(text))
     text = _GREEK_WORD.sub(lambda match: _without(match[0], unspoken), text)
     unspoken.update((character, None) for character in text if _is_left_out(character))
     return "".join(map(_readable, text))
