@@ -107,6 +107,7 @@ def test_what_is_nothing_of_ours_goes_there_too(
 ) -> None:
     message = channel.prepare_message(body, content_type="application/json", content_encoding="utf-8", headers=headers)
     channel.basic_publish(message, exchange=EXCHANGE.name, routing_key=QUEUES[LANE].routing_key)
+    wait_for(lambda: ready(channel) == 1)  # two connections: the other message might overtake it
     put(url, "one")
 
     taken = arrived(reader)
