@@ -160,8 +160,13 @@ def test_a_text_that_kills_its_workers_is_given_up_and_its_neighbour_is_spoken(f
     assert fleet.api.finished(neighbour)["state"] == "succeeded"
     connection: Any
     with kombu.Connection(fleet.servers.environment()["EMOTIVOICE_BROKER_URL"]) as connection:
-        dead: Any = wait_for(lambda: connection.default_channel.basic_get("tts.dead", no_ack=True))
-        assert json.loads(dead.body)[0] == [poison, "0"]
+        wait_for(lambda: next_dead(connection.default_channel) == [poison, "0"])  # behind those of other tests
+
+
+def next_dead(channel: Any) -> list[str] | None:
+    """Take a message from the dead-letter queue; return job and step."""
+    message = channel.basic_get("tts.dead", no_ack=True)
+    return json.loads(message.body)[0] if message else None
 
 
 @pytest.mark.parametrize(
