@@ -34,7 +34,7 @@ class Limits:
 
 # On a CPU a batch is no faster than its parts. Its windows keep every activation well under 32 MiB, from where on glibc
 # maps each anew: the whole of 1,024 frames and more costs half as much again (docs/performance.md).
-CPU_LIMITS = Limits(frames=512, window=384, windows=1)
+CPU_LIMITS = Limits(frames=512, window=256, windows=1)
 GPU_LIMITS = Limits(frames=48_000, window=256, windows=32, multiple=32)
 
 
