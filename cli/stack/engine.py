@@ -15,7 +15,6 @@ from cli.stack.errors import StackError
 
 EMOTIVOICE = "emotivoice"
 NEEDED = ("torch", "safetensors", "tokenizers", "jieba", "pypinyin", "pypinyin_dict")
-LFS_POINTER = b"version https://git-lfs"  # stands in a clone where Git LFS has not fetched the weights
 
 Engine = Annotated[
     str | None,
@@ -90,7 +89,7 @@ def _require_model(path: Path | None) -> None:
             "MODEL_DIR=…); docs/models.md says where the files come from"
         )
     from worker.engine.emotivoice.errors import ModelFolderError
-    from worker.engine.emotivoice.folder import find_model
+    from worker.engine.emotivoice.folder import find_model, is_lfs_pointer
     from worker.engine.emotivoice.manifest import read_manifest
 
     try:
@@ -100,9 +99,8 @@ def _require_model(path: Path | None) -> None:
     except (ModelFolderError, OSError) as error:
         raise StackError(str(error)) from error
     for weights in (model.generator, model.style):
-        with weights.open("rb") as file:
-            if file.read(len(LFS_POINTER)) == LFS_POINTER:
-                raise StackError(f"{weights} is not the weights yet: run `git lfs pull` in its clone")
+        if is_lfs_pointer(weights):
+            raise StackError(f"{weights} is not the weights yet: run `git lfs pull` in its clone")
 
 
 def _require_device(device: str) -> None:

@@ -16,10 +16,10 @@ import torch
 
 from worker.engine.emotivoice.config import OFFICIAL, ModelConfig
 from worker.engine.emotivoice.errors import CheckpointError
+from worker.engine.emotivoice.folder import is_lfs_pointer
 from worker.engine.emotivoice.shapes import Shapes, expected_shapes
 
 SHOWN = 5  # names of each kind of fault in one sentence
-LFS_POINTER = b"version https://git-lfs"
 
 # torch.nn.utils.parametrizations.weight_norm: g is original0, v is original1.
 NEW_NORM = {".parametrizations.weight.original0": ".weight_g", ".parametrizations.weight.original1": ".weight_v"}
@@ -167,9 +167,7 @@ class _File:
 
 
 def _load(path: Path) -> Mapping[Any, Any]:
-    with path.open("rb") as file:
-        head = file.read(len(LFS_POINTER))
-    if head == LFS_POINTER:
+    if is_lfs_pointer(path):
         raise CheckpointError(f"{path} is a pointer to the weights, not the weights; run `git lfs pull` in its clone")
     try:
         # Not mapped: a file that is overwritten in place would kill the process, and every byte is read here anyway.

@@ -20,6 +20,7 @@ GENERATORS = "g_????????"
 TEXT = "data/youdao/text"  # in the official repository
 SIMBERT = "WangZeJun/simbert-base-chinese"
 STYLE = "outputs/style_encoder/ckpt/checkpoint_*"
+_LFS_POINTER = b"version https://git-lfs"
 OFFICIAL_GENERATORS = f"outputs/prompt_tts_open_source_joint/ckpt/{GENERATORS}"
 
 
@@ -155,3 +156,9 @@ def _nothing_found(path: Path) -> str:
     inside = sorted(each.name + "/" * each.is_dir() for each in path.iterdir() if each.name[0] != ".")
     shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
     return f"{looked}; found {shown or 'nothing'}"
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether Git LFS has not fetched the file: a small text stands in its place."""
+    with path.open("rb") as file:
+        return file.read(len(_LFS_POINTER)) == _LFS_POINTER
