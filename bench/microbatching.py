@@ -16,14 +16,13 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
+from bench import jobs as jobs_api
 from cli.stack.fleet import Fleet
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import free_ports, http_ok
@@ -57,19 +56,23 @@ def main() -> None:
 def _measured(fleet: Fleet, way: str, size: int, *, jobs: int) -> tuple[float, float, float]:
     """Return jobs per second of a backlog, utterances per call of the engine, and the median time of a lone job."""
     with httpx.Client(base_url=fleet.url, timeout=60, trust_env=False) as client:
-        ids = [_submit(client) for _ in range(jobs)]
+        ids = [jobs_api.submit(client, text=f"{secrets.token_hex(4)} {TEXT}") for _ in range(jobs)]
         worker, port = _worker(fleet, way, size)
         worker.start()
-        finished = [_finished(client, job_id) for job_id in ids]
+        finished = [jobs_api.finished(client, job_id) for job_id in ids]
         together = _together(port) if way != "threads" else 0.0
-        lone = [_finished(client, _submit(client)) for _ in range(30)]
+        lone = [
+            jobs_api.finished(client, jobs_api.submit(client, text=f"{secrets.token_hex(4)} {TEXT}")) for _ in range(30)
+        ]
         worker.stop()
-    started = min(_seconds(job["started_at"]) for job in finished)
-    speed = jobs / (max(_seconds(job["finished_at"]) for job in finished) - started)
+    started = min(jobs_api.timestamp(job["started_at"]) for job in finished)
+    speed = jobs / (max(jobs_api.timestamp(job["finished_at"]) for job in finished) - started)
     return (
         speed,
         together,
-        statistics.median(_seconds(job["finished_at"]) - _seconds(job["created_at"]) for job in lone),
+        statistics.median(
+            jobs_api.timestamp(job["finished_at"]) - jobs_api.timestamp(job["created_at"]) for job in lone
+        ),
     )
 
 
@@ -92,25 +95,6 @@ def _together(port: int) -> float:
     page = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
     values = {line.split()[0]: float(line.split()[1]) for line in page.splitlines() if not line.startswith("#")}
     return values["emotivoice_batch_size_sum"] / values["emotivoice_batch_size_count"]
-
-
-def _submit(client: httpx.Client) -> str:
-    answer = client.post("/v1/jobs", json={"text": f"{secrets.token_hex(4)} {TEXT}"})
-    answer.raise_for_status()
-    return answer.json()["id"]
-
-
-def _finished(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    while True:
-        job = client.get(f"/v1/jobs/{job_id}", params={"wait": 30}).json()
-        if job["state"] == "succeeded":
-            return job
-        if job["error"]:
-            raise SystemExit(f"a job of the bench failed: {job['error']}")
-
-
-def _seconds(time_text: str) -> float:
-    return datetime.fromisoformat(time_text).timestamp()
 
 
 if __name__ == "__main__":

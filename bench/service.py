@@ -22,7 +22,6 @@ import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.http_load import post_many
+from bench.jobs import finished as finished_job
+from bench.jobs import submit, timestamp
 from cli.stack.fleet import Fleet
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
@@ -93,10 +94,10 @@ def overhead(fleet: Fleet, *, jobs: int) -> list[Figure]:
         run_empty_task()
         for _ in range(jobs):
             started = time.time()  # the record's clock
-            job_id = _submit(client, text=_new_text())
+            job_id = submit(client, text=_new_text())
             time.sleep(UNSEEN_SECONDS)
-            job = _finished(client, job_id)
-            costs.append(_timestamp(job["finished_at"]) - started - job["usage"]["engine_seconds"])
+            job = finished_job(client, job_id)
+            costs.append(timestamp(job["finished_at"]) - started - job["usage"]["engine_seconds"])
             started = time.time()
             job = _job(client)
             heard.append(time.time() - started - job["usage"]["engine_seconds"])
@@ -149,16 +150,16 @@ def busy_share(fleet: Fleet, *, segments: int) -> list[Figure]:
     """Engine seconds over the time from the first start to the last finish, on one worker with a backlog."""
     fleet.workers[Lane.INTERACTIVE].stop()
     with httpx.Client(base_url=fleet.url, timeout=60) as client:
-        ids = [_submit(client, text=f"{number}: {TEXT}") for number in range(segments)]
+        ids = [submit(client, text=f"{number}: {TEXT}") for number in range(segments)]
         with _environment(HUMMING_UTTERANCE_SECONDS=str(UTTERANCE_SECONDS)):
             slow = _worker(fleet, "slow")
         slow.start()
-        finished = [_finished(client, job_id) for job_id in ids]
+        finished = [finished_job(client, job_id) for job_id in ids]
         slow.stop()
     fleet.workers[Lane.INTERACTIVE].start()
     engine = sum(job["usage"]["engine_seconds"] for job in finished)
     started, ended = (min if name == "started_at" else max for name in ("started_at", "finished_at"))
-    span = _timestamp(ended(job["finished_at"] for job in finished)) - _timestamp(
+    span = timestamp(ended(job["finished_at"] for job in finished)) - timestamp(
         started(job["started_at"] for job in finished)
     )
     share = engine / span
@@ -238,27 +239,12 @@ def _environment(**variables: str) -> Generator[None]:
 
 
 def _job(client: httpx.Client) -> dict[str, Any]:
-    return _finished(client, _submit(client, text=_new_text()))
+    return finished_job(client, submit(client, text=_new_text()))
 
 
 def _new_text() -> str:
     """Return a text that was never spoken before."""
     return f"{secrets.token_hex(4)} {TEXT}"
-
-
-def _submit(client: httpx.Client, *, text: str) -> str:
-    answer = client.post("/v1/jobs", json={"text": text})
-    answer.raise_for_status()
-    return answer.json()["id"]
-
-
-def _finished(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    while True:
-        job = client.get(f"/v1/jobs/{job_id}", params={"wait": 30}).json()
-        if job["state"] == "succeeded":
-            return job
-        if job["error"]:
-            raise SystemExit(f"a job of the bench failed: {job['error']}")
 
 
 def _objects(fleet: Fleet) -> S3ObjectStore:
@@ -270,10 +256,6 @@ def _timed_put(objects: S3ObjectStore, data: bytes) -> float:
     started = time.perf_counter()
     objects.put(f"bench/{secrets.token_hex(8)}", io.BytesIO(data), length=len(data), content_type="audio/wav")
     return time.perf_counter() - started
-
-
-def _timestamp(time_text: str) -> float:
-    return datetime.fromisoformat(time_text).timestamp()
 
 
 def _p99(values: Sequence[float]) -> float:
