@@ -30,6 +30,7 @@ def status(view: JobView, *, objects: ObjectStore, settings: GatewaySettings) ->
         created_at=at(job.created_at),
         started_at=at(job.started_at) if job.started_at else None,
         finished_at=at(job.finished_at) if job.finished_at else None,
+        expires_at=at(job.expires_at) if job.finished else None,
         request=SpokenAs(**{name: getattr(request, name) for name in SpokenAs.model_fields}),
         metadata=job.metadata,
         result=_result(job.id, view.audio, objects, settings) if view.audio else None,

@@ -120,6 +120,7 @@ class JobStatus(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None = Field(description="When its audio is deleted; null until it is finished.")
     request: SpokenAs
     metadata: dict[str, str]
     result: Result | None

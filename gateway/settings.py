@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.jobs import KEEP_SECONDS
 from shared.settings import SharedSettings
 
 
@@ -16,4 +17,7 @@ class GatewaySettings(SharedSettings):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     default_voice: str = Field(default="", description="empty: the first voice of the engine")
     audio_delivery: Literal["stream", "redirect"] = "stream"
+    keep_seconds: float = Field(
+        default=KEEP_SECONDS, ge=1, description="how long a finished job and its audio are kept; then it expires"
+    )
     link_seconds: int = Field(default=3600, ge=1, le=7 * 86400, description="how long a presigned link works")

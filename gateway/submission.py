@@ -46,30 +46,35 @@ async def submit(body: JobRequest, services: Services, *, key: str) -> Submissio
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
     request = checked(body, await services.known.offer(), services.settings)
-    job = new_job(body, request)
+    job = new_job(body, request, keep_seconds=services.settings.keep_seconds)
     load = await services.known.load(job.lane)
     place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
     if isinstance(place, str):
-        view = await services.jobs.view(place)
-        if view is None:  # its job has been removed since
-            await services.jobs.forget_key(key)
-            return await submit(body, services, key=key)
-        return await _replayed(view, services)
+        return await _replayed(place, services, key=key) or await submit(body, services, key=key)
     try:
         await _enqueue(job, services)
     except QueueUnavailable:
-        await services.jobs.refuse(job, key=key)
-        raise
+        if await services.jobs.refuse(job, key=key):
+            raise
     SUBMITTED.labels(job.lane).inc()
     last = None if job.long else place
     return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
 
 
-async def _replayed(view: JobView, services: Services) -> Submission:
-    """Answer with the job as it is; one that still waits may never have been enqueued, and twice does no harm."""
-    if view.job.state is JobState.QUEUED:
-        await _enqueue(view.job, services)
-    return Submission(view, replayed=True)
+async def _replayed(job_id: str, services: Services, *, key: str) -> Submission | None:
+    """Answer with the job as it is; one that still waits may never have been enqueued, and twice does no harm.
+
+    Returns:
+        None if the request is to be taken as a new one: its job was removed, or was refused just now.
+    """
+    job = await services.jobs.repeat(job_id)
+    if job and job.state is JobState.QUEUED:
+        await _enqueue(job, services)
+    view = await services.jobs.view(job_id)
+    if view is None:
+        await services.jobs.forget_key(key)
+    refused = view and view.job.failure and view.job.failure.code == QueueUnavailable.code
+    return None if view is None or refused else Submission(view, replayed=True)
 
 
 async def _enqueue(job: Job, services: Services) -> None:
@@ -81,7 +86,7 @@ def fingerprint(body: JobRequest) -> str:
     return hashlib.sha256(json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True).encode()).hexdigest()
 
 
-def new_job(body: JobRequest, request: SpeechRequest) -> Job:
+def new_job(body: JobRequest, request: SpeechRequest, *, keep_seconds: float) -> Job:
     long = estimated_seconds(request.text) / request.speed > LONGEST_SEGMENT_SECONDS
     return Job(
         id=str(uuid_utils.uuid7()),
@@ -91,6 +96,7 @@ def new_job(body: JobRequest, request: SpeechRequest) -> Job:
         long=long,
         segments_total=0 if long else 1,
         metadata=body.metadata,
+        keep_seconds=keep_seconds,
     )
 
 

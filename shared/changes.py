@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared import records
-from shared.jobs import Audio, Change, Job, SpeechRequest, Step, StepState
+from shared.jobs import JOIN, PLAN, Audio, Change, Job, SpeechRequest, Step, StepState
 from shared.ports import Segment
 
-COMMIT = (Path(__file__).parent / "commit.lua").read_text()
-REMOVE = (Path(__file__).parent / "remove.lua").read_text()
+
+def script(name: str) -> str:
+    """Return the text of a script that runs inside Redis."""
+    return (Path(__file__).parent / f"{name}.lua").read_text()
+
+
 EVENTS_KEPT = 200
+MOST_MEMBERS = 1000  # in one command: Lua unpacks no more than some thousands
 IDEMPOTENCY_SECONDS = 24 * 3600
+TURNAROUND_SECONDS = 1.0  # from one step to the next a worker needs far less
 
 Command = list[str]
 
@@ -35,8 +41,7 @@ def commit_argument(
     commands: list[Command] = [["HSET", records.steps_key(job.id), step.name, records.dump(step)]]
     if job != was.job:
         commands += _job_commands(was.job, job)
-    if step.state is not was.step.state or job.finished:
-        commands += _waiting_commands(was, job, step)
+    commands += _no_longer_open(was.job) if job.finished else _open_commands(job, step, now)
     if audio:
         commands += _audio_commands(job, audio)
     if segments:
@@ -44,17 +49,29 @@ def commit_argument(
     argument: dict[str, object] = {
         "job": [records.job_key(job.id), was.raw_job],
         "step": [records.steps_key(job.id), step.name, was.raw_step],
-        "stores": [records.audio_record_key(audio.address)] if audio else [],
+        "stores": [[records.audio_record_key(audio.address), records.UPLOADING, audio.key]] if audio else [],
         "commands": commands,
     }
+    lane = job.lane_of(step.name)
+    if was.step.state is StepState.WAITING and step.state is StepState.RUNNING:
+        argument["started"] = [records.waiting_key(lane), member(job.id, step.name), records.lane_key(lane)]
     if was.step.state is StepState.RUNNING and (step.state is StepState.DONE or job.finished):
         argument["drained"] = _drained(job, step, now)
     return json.dumps(argument, ensure_ascii=False)
 
 
+def member(job_id: str, step: str) -> str:
+    """Return how a step is named in the sorted sets of steps."""
+    return f"{job_id}:{step}"
+
+
 def _drained(job: Job, step: Step, now: float) -> list[str | float]:
-    """Tell how fast the lane is: since when the step could have been worked on, and how long it took."""
-    since = (job.started_at if job.long else None) or job.created_at
+    """Tell how fast the lane is: since when the step could have been worked on, and how long it took.
+
+    A time in which no worker was there says nothing of the lane's speed, so it does not count.
+    """
+    arrived = (job.started_at if job.long else None) or job.created_at
+    since = max(arrived, step.started_at - TURNAROUND_SECONDS)
     return [records.lane_key(job.lane_of(step.name)), since, now - step.started_at, now]
 
 
@@ -64,7 +81,7 @@ def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
         ["ZADD", records.ALL_JOBS, "0", job.id],
-        ["ZADD", queue, str(job.created_at), f"{job.id}:{job.first_step}"],
+        ["ZADD", queue, str(job.created_at), member(job.id, job.first_step)],
         *_job_commands(None, job),
     ]
     argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands, "queue": queue}
@@ -73,10 +90,55 @@ def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint
     return json.dumps(argument, ensure_ascii=False)
 
 
-def final_argument(raw_job: str, was: Job, job: Job) -> str:
-    """Return the argument of `commit.lua` that ends a job from outside its steps: cancelled, or refused."""
-    commands = [*_job_commands(was, job), *_no_longer_waiting(was)]
+def repeat_argument(raw_job: str, job: Job) -> str:
+    """Return the argument of `commit.lua` that counts a repeated request. It is no news for anybody."""
+    commands = [["SET", records.job_key(job.id), records.dump(job)]]
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
+
+
+def final_argument(raw_job: str, was: Job, job: Job, *, key: str = "") -> str:
+    """Return the argument of `commit.lua` that ends a job from outside its steps, and frees its idempotency key."""
+    commands = [*_job_commands(was, job), *_no_longer_open(was)]
+    if key:
+        commands += [["DEL", records.idempotency_key(key)]]
+    return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
+
+
+def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[str], *, now: float) -> str:
+    """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join."""
+    commands = [*_job_commands(was, job), ["HDEL", records.steps_key(job.id), *steps, JOIN]]
+    commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in steps]
+    commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
+    if was.audio_address:
+        commands += [["DEL", records.audio_record_key(was.audio_address)]]
+    return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
+
+
+def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], *, now: float) -> str:
+    """Return the argument of `remove.lua` that lets the audio of a job go, whose record stays for as long again."""
+    commands = [*_job_commands(was, job), *_no_longer_open(was)]
+    commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
+    return _removal(raw_job, job, addresses, commands, now)
+
+
+def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
+    """Return the argument of `remove.lua` that forgets a finished job."""
+    commands = [
+        ["DEL", *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key))],
+        ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
+        *(["ZREM", index, job.id] for index in (records.ALL_JOBS, records.state_key(job.state), records.EXPIRING)),
+    ]
+    return _removal(raw_job, job, addresses, commands, now)
+
+
+def _removal(raw_job: str, job: Job, addresses: Sequence[str], commands: Sequence[Command], now: float) -> str:
+    argument: dict[str, object] = {
+        "job": [records.job_key(job.id), raw_job, job.id],
+        "holds": [records.audio_record_key(address) for address in addresses],
+        "garbage": [records.GARBAGE, now],
+        "commands": commands,
+    }
+    return json.dumps(argument, ensure_ascii=False)
 
 
 def _job_commands(was: Job | None, job: Job) -> list[Command]:
@@ -84,6 +146,8 @@ def _job_commands(was: Job | None, job: Job) -> list[Command]:
     if was is None or was.state is not job.state:
         commands += [["ZADD", records.state_key(job.state), "0", job.id]]
         commands += [["ZREM", records.state_key(was.state), job.id]] if was else []
+    if was is None or job.finished:
+        commands += [["ZADD", records.EXPIRING, str(job.expires_at), job.id]]
     event = {"state": job.state, "segments_done": job.segments_done, "segments_total": job.segments_total}
     commands += [
         ["XADD", records.events_key(job.id), "MAXLEN", "~", str(EVENTS_KEPT), "*", "data", json.dumps(event)],
@@ -92,22 +156,40 @@ def _job_commands(was: Job | None, job: Job) -> list[Command]:
     return commands
 
 
-def _waiting_commands(was: Snapshot, job: Job, step: Step) -> list[Command]:
-    if job.finished:
-        return _no_longer_waiting(was.job)
-    key, member = records.waiting_key(job.lane_of(step.name)), f"{job.id}:{step.name}"
-    if step.state is StepState.WAITING:
-        return [["ZADD", key, str(job.created_at), member]]
-    return [["ZREM", key, member]]
+def _open_commands(job: Job, step: Step, now: float) -> list[Command]:
+    """Keep the indexes of what waits and of what is held. A join waits once its segments are all done."""
+    name = member(job.id, step.name)
+    waiting = records.waiting_key(job.lane_of(step.name))
+    ready = step.name != JOIN or job.segments_done == job.segments_total
+    commands = [["ZREM", waiting, name], ["ZREM", records.LEASES, name]]
+    if step.state is StepState.RUNNING:
+        commands[1] = ["ZADD", records.LEASES, str(step.lease_expires_at), name]
+    elif step.state is StepState.WAITING and ready:
+        commands[0] = ["ZADD", waiting, str(job.created_at), name]
+    elif step.state is StepState.DONE and step.name not in (PLAN, JOIN) and job.segments_done == job.segments_total:
+        commands += [["ZADD", records.waiting_key(job.lane_of(JOIN)), str(now), member(job.id, JOIN)]]
+    return commands
 
 
-def _no_longer_waiting(job: Job) -> list[Command]:
-    return [["ZREM", records.waiting_key(job.lane_of(step)), f"{job.id}:{step}"] for step in job.steps()]
+def _no_longer_open(job: Job) -> list[Command]:
+    """Take every step of a finished job out of the indexes."""
+    commands: list[Command] = []
+    for lane in dict.fromkeys(job.lane_of(step) for step in job.steps()):
+        members = [member(job.id, step) for step in job.steps() if job.lane_of(step) is lane]
+        for index in (records.waiting_key(lane), records.LEASES):
+            commands += [["ZREM", index, *members[n : n + MOST_MEMBERS]] for n in range(0, len(members), MOST_MEMBERS)]
+    return commands
 
 
 def _audio_commands(job: Job, audio: Audio) -> list[Command]:
     key = records.audio_record_key(audio.address)
-    return [["SET", key, records.dump(audio)], ["SADD", f"{key}:jobs", job.id]]
+    return [
+        ["SET", key, records.dump(audio)],
+        ["SADD", f"{key}:jobs", job.id],
+        ["DEL", records.speaking_key(audio.address)],
+        ["ZREM", records.UPLOADING, audio.key],
+        ["ZREM", records.GARBAGE, audio.key],
+    ]
 
 
 def _segment_commands(job: Job, segments: Sequence[Segment]) -> list[Command]:
@@ -115,6 +197,6 @@ def _segment_commands(job: Job, segments: Sequence[Segment]) -> list[Command]:
     for number, segment in enumerate(segments):
         commands += [
             ["HSET", records.segments_key(job.id), str(number), records.dump(segment)],
-            ["ZADD", records.waiting_key(job.lane), str(job.started_at), f"{job.id}:{number}"],
+            ["ZADD", records.waiting_key(job.lane), str(job.started_at), member(job.id, str(number))],
         ]
     return commands

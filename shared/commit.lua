@@ -1,8 +1,9 @@
 -- Change a job and one of its steps if both are still as they were read; else change nothing.
--- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {audio keys}, commands = {{...}, ...},
---                 once = {key, value, ttl}, queue = key, drained = {key, since, service_seconds, now}};
+-- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {{audio key, uploading key, object key}},
+--                 commands = {{...}, ...}, once = {key, value, ttl}, queue = key,
+--                 started = {waiting key, member, lane key}, drained = {lane key, since, service_seconds, now}};
 -- `was` is "" for what did not exist.
--- Returns 1 changed, 0 something had changed before, -1 the audio is being deleted just now;
+-- Returns 1 changed, 0 something had changed before, -1 the audio is not there any more, or is being deleted;
 -- with `queue` the length of that sorted set instead of 1, or the value that `once` has already.
 local change = cjson.decode(ARGV[1])
 
@@ -14,8 +15,17 @@ end
 
 if (redis.call('GET', change.job[1]) or '') ~= change.job[2] then return 0 end
 if change.step and (redis.call('HGET', change.step[1], change.step[2]) or '') ~= change.step[3] then return 0 end
-for _, key in ipairs(change.stores or {}) do
-  if redis.call('GET', key) == 'deleting' then return -1 end
+for _, store in ipairs(change.stores or {}) do -- found by the worker, or claimed before it was stored
+  local audio = redis.call('GET', store[1])
+  if audio == 'deleting' or not (audio or redis.call('ZSCORE', store[2], store[3])) then return -1 end
+end
+
+-- How far the lane is: the latest arrival among the steps that were started.
+if change.started then
+  local arrived = tonumber(redis.call('ZSCORE', change.started[1], change.started[2]) or '0')
+  if arrived > tonumber(redis.call('HGET', change.started[3], 'front') or '0') then
+    redis.call('HSET', change.started[3], 'front', tostring(arrived))
+  end
 end
 
 for _, command in ipairs(change.commands) do redis.call(unpack(command)) end

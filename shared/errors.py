@@ -136,13 +136,32 @@ class AudioNotReady(JobError):
         self.state = state
 
 
+class AudioExpired(JobError):
+    """The job's time is over."""
+
+    code = "audio_expired"
+
+    def __init__(self) -> None:
+        super().__init__("the job has expired and its audio is deleted; submit it again")
+
+
+class AudioLost(JobError):
+    """The job succeeded, but its audio is not in the object store any more, or not as it was stored."""
+
+    code = "audio_lost"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the audio was lost and is being made again; ask for the job until it has succeeded")
+
+
 class AudioMissing(JobError):
-    """The job succeeded, but its audio is gone from the object store."""
+    """An object that should be there is gone from the object store."""
 
     code = "audio_missing"
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"the object {key} is not in the store; submit the job again")
+        super().__init__(f"the object {key} is not in the store as it was stored; submit the job again")
 
 
 class IdempotencyConflict(JobError):
@@ -210,6 +229,13 @@ class EngineFailed(JobError):
     """The engine could not speak the text."""
 
     code = "engine_failed"
+
+
+class InvalidAudio(JobError):
+    """The engine spoke, and what came out is no speech. It may be a passing fault of its worker."""
+
+    code = "invalid_audio"
+    retryable = True
 
 
 class OutOfMemory(JobError):

@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import redis
@@ -16,49 +17,66 @@ from redis.retry import Retry
 
 from shared import records
 from shared.changes import (
-    COMMIT,
-    REMOVE,
     Snapshot,
     commit_argument,
     creation_argument,
     final_argument,
+    removal_argument,
+    reopening_argument,
+    repeat_argument,
+    script,
 )
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
-from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step
-from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
+from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
+from shared.ports import AudioClaim, Catalogue, Decision, JobView, LaneLoad, Reopened, Segment
 
 log = logging.getLogger(__name__)
 
-CHANGED, BEING_DELETED = 1, -1  # what commit.lua answers; 0: another change came first
+CHANGED, AUDIO_GONE = 1, -1  # what commit.lua answers; 0: another change came first
+FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
+# What uvloop says, where asyncio's own loop raises OSError, of a connection that was reset before the first command.
+CLOSED_MEANWHILE = "the handler is closed"
 
 
 @contextmanager
-def _translated() -> Generator[None]:
+def translated() -> Generator[None]:
+    """Raise StoreUnavailable for whatever keeps Redis from answering."""
     try:
         yield
     except redis.RedisError as error:  # away, or full, or read-only: nothing that another request would mend
         if not isinstance(error, UNREACHABLE):
             log.error("Redis refused: %s", error)
         raise StoreUnavailable from error
+    except RuntimeError as error:
+        if CLOSED_MEANWHILE not in str(error):
+            raise
+        raise StoreUnavailable from error
+
+
+def patient_client(url: str) -> Any:
+    """Return a client that waits out a restart of Redis for about a minute: the work in hand is worth more."""
+    return cast(Any, redis.Redis).from_url(  # the library leaves its options untyped
+        url,
+        decode_responses=True,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.05), 35),
+        retry_on_error=list(UNREACHABLE),
+    )
 
 
 class RedisJobStore:
-    """The worker's side. It waits out a restart of Redis for about a minute: the work in hand is worth more."""
+    """The worker's side."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = cast(Any, redis.Redis).from_url(  # the library leaves its options untyped
-            url,
-            decode_responses=True,
-            socket_timeout=5,
-            socket_connect_timeout=3,
-            retry=Retry(ExponentialBackoff(cap=2, base=0.05), 35),
-            retry_on_error=list(UNREACHABLE),
-        )
-        self._commit = self._redis.register_script(COMMIT)
+        self._redis: Any = patient_client(url)
+        self._commit = self._redis.register_script(script("commit"))
+        self._claim = self._redis.register_script(script("claim"))
+        self._drop_claim = self._redis.register_script(script("drop_claim"))
 
     def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None:
-        with _translated():
+        with translated():
             snapshot, request = self._read(job_id, step)
         return (snapshot.job, snapshot.step, records.load_request(request)) if snapshot and request else None
 
@@ -84,46 +102,62 @@ class RedisJobStore:
         return self._change(job_id, "plan", decide, audio=None, segments=segments)
 
     def segment(self, job_id: str, step: str) -> Segment:
-        with _translated():
+        with translated():
             return records.load_segment(self._redis.hget(records.segments_key(job_id), step))
 
     def segments(self, job_id: str) -> list[Segment]:
-        with _translated():
+        with translated():
             stored: dict[str, str] = self._redis.hgetall(records.segments_key(job_id))
         return [records.load_segment(stored[number]) for number in sorted(stored, key=int)]
 
     def waiting_steps(self, job_id: str) -> list[str]:
-        with _translated():
-            started, segments = self._pipeline(
-                ["HKEYS", records.steps_key(job_id)], ["HKEYS", records.segments_key(job_id)]
+        with translated():
+            steps, segments = self._pipeline(
+                ["HGETALL", records.steps_key(job_id)], ["HKEYS", records.segments_key(job_id)]
             )
-        return sorted(set(segments) - set(started), key=int)
+        waits = (name for name in segments if records.load_step(name, steps.get(name)).state is StepState.WAITING)
+        return sorted(waits, key=int)
 
-    def segment_audio(self, job_id: str) -> list[Audio]:
-        with _translated():
+    def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
+        with translated():
             steps: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
             numbers = sorted((name for name in steps if name.isdigit()), key=int)
             addresses = [records.load_step(name, steps[name]).audio_address or "" for name in numbers]
             stored = self._redis.mget([records.audio_record_key(address) for address in addresses])
-        return [records.load_audio(raw) for raw in stored]
+        found = [records.load_audio(raw) if raw and raw != "deleting" else None for raw in stored]
+        return {name: audio or address for name, audio, address in zip(numbers, found, addresses, strict=True)}
 
-    def audio(self, address: str) -> Audio | None:
-        with _translated():
-            raw = self._redis.get(records.audio_record_key(address))
-        return records.load_audio(raw) if raw and raw != "deleting" else None
+    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+        names = [records.audio_record_key(address), records.speaking_key(address), records.UPLOADING]
+        with translated():
+            reply = self._claim(keys=names, args=[holder, int(seconds * 1000), key, time.time()])
+        if reply == "deleting":
+            raise StorageUnavailable("the same audio is being deleted just now")
+        return AudioClaim(reply) if reply in set(AudioClaim) else records.load_audio(reply)
 
-    def forget_audio(self, address: str) -> None:
-        with _translated():
-            self._redis.delete(records.audio_record_key(address))
+    def keep_claim(self, address: str, *, seconds: float) -> None:
+        with translated():
+            self._redis.pexpire(records.speaking_key(address), int(seconds * 1000))
+
+    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+        with translated():
+            self._drop_claim(
+                keys=[records.speaking_key(address), records.UPLOADING], args=[holder, key, "1" if stored else "0"]
+            )
+
+    def forget_audio(self, audio: Audio) -> None:
+        name = records.audio_record_key(audio.address)
+        with translated():
+            self._redis.eval(FORGET, 1, name, records.dump(audio))
 
     def announce(self, catalogue: Catalogue) -> None:
-        with _translated():
+        with translated():
             self._redis.set(records.CATALOGUE, records.dump(catalogue))
 
     def _change(
         self, job_id: str, step: str, decide: Decision, *, audio: Audio | None, segments: Sequence[Segment]
     ) -> Change | None:
-        with _translated():
+        with translated():
             while True:
                 was, _ = self._read(job_id, step)
                 if was is None:
@@ -136,10 +170,10 @@ class RedisJobStore:
 
     def _committed(self, was: Snapshot, change: Change, *, audio: Audio | None, segments: Sequence[Segment]) -> bool:
         argument = commit_argument(was, change, audio=audio, segments=segments, now=time.time())
-        with _translated():
+        with translated():
             reply = self._commit(args=[argument])
-        if reply == BEING_DELETED:
-            raise StorageUnavailable("the same audio is being deleted just now")
+        if reply == AUDIO_GONE:
+            raise StorageUnavailable("the same audio was deleted just now")
         return reply == CHANGED
 
     def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
@@ -172,13 +206,14 @@ class AsyncRedisJobStore:
             retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 3),
             retry_on_error=list(UNREACHABLE),
         )
-        self._commit = self._redis.register_script(COMMIT)
-        self._remove = self._redis.register_script(REMOVE)
+        self._commit = self._redis.register_script(script("commit"))
+        self._remove = self._redis.register_script(script("remove"))
+        self._deleted = self._redis.register_script(script("deleted"))
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
 
     async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
-        with _translated():
+        with translated():
             reply = await self._commit(args=[creation_argument(job, request, key=key, fingerprint=fingerprint)])
         if isinstance(reply, int):
             return reply
@@ -189,57 +224,84 @@ class AsyncRedisJobStore:
             raise IdempotencyConflict(owner)
         return owner
 
-    async def refuse(self, job: Job, *, key: str = "") -> None:
-        failure = Failure("queue_unavailable", "the job queue did not take the job")
-        with _translated():
-            await self._end(job.id, lambda now: now.failed(failure, now=time.time()))
-            if key:
-                await self._redis.delete(records.idempotency_key(key))
+    async def refuse(self, job: Job, *, key: str = "") -> bool:
+        failed = job.failed(Failure("queue_unavailable", "the job queue did not take the job"), now=time.time())
+        with translated():
+            reply = await self._commit(args=[final_argument(records.dump(job), job, failed, key=key)])
+            # Unchanged it may be by this very call, whose first reply was lost.
+            return reply == CHANGED or await self._redis.get(records.job_key(job.id)) == records.dump(failed)
+
+    async def repeat(self, job_id: str) -> Job | None:
+        with translated():
+            while True:
+                raw = await self._redis.get(records.job_key(job_id))
+                if raw is None:
+                    return None
+                job = records.load_job(raw)
+                if job.state is not JobState.QUEUED:
+                    return job
+                again = replace(job, repeats=job.repeats + 1)
+                if await self._commit(args=[repeat_argument(raw, again)]) == CHANGED:
+                    return again
 
     async def forget_key(self, key: str) -> None:
-        with _translated():
+        with translated():
             await self._redis.delete(records.idempotency_key(key))
 
     async def cancel(self, job_id: str) -> Job | None:
-        with _translated():
+        with translated():
             return await self._end(job_id, lambda now: now.cancelled(now=time.time()))
 
     async def view(self, job_id: str) -> JobView | None:
-        with _translated():
+        with translated():
             return next(iter(await self._views([job_id])), None)
 
     async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
         index = records.state_key(state) if state else records.ALL_JOBS
         newest = f"({before}" if before else "+"
-        with _translated():
+        with translated():
             ids: list[str] = await self._redis.zrange(index, newest, "-", desc=True, bylex=True, offset=0, num=limit)
             return await self._views(ids)
 
-    async def remove(self, job_id: str) -> list[Audio]:
-        with _translated():
-            raw = await self._redis.get(records.job_key(job_id))
-            if raw is None:
-                return []
-            job = records.load_job(raw)
-            steps: dict[str, str] = await self._redis.hgetall(records.steps_key(job_id))
-            addresses = {records.load_step(name, step).audio_address for name, step in steps.items()} - {None}
-            keys = [records.audio_record_key(cast(str, address)) for address in addresses]
-            orphans: list[str] = await self._remove(keys=keys, args=[job_id])
-            await self._forget(job)
-        return [records.load_audio(raw) for raw in orphans]
+    async def remove(self, job_id: str) -> list[str]:
+        with translated():
+            while True:
+                raw, steps = await self._job_and_steps(job_id)
+                if raw is None:
+                    return []
+                argument = removal_argument(raw, records.load_job(raw), audio_addresses(steps), now=time.time())
+                orphans: list[str] | None = await self._remove(args=[argument])
+                if orphans is not None:
+                    return orphans
 
-    async def deleted(self, audio: Sequence[Audio]) -> None:
-        if audio:
-            with _translated():
-                await self._redis.delete(*(records.audio_record_key(one.address) for one in audio))
+    async def deleted(self, keys: Sequence[str]) -> None:
+        if keys:
+            with translated():
+                await self._deleted(
+                    keys=[records.GARBAGE, records.UPLOADING], args=[records.audio_record_key(""), *keys]
+                )
+
+    async def reopen(self, job_id: str) -> Reopened | None:
+        with translated():
+            while True:
+                raw, steps = await self._job_and_steps(job_id)
+                if raw is None:
+                    return None
+                job = records.load_job(raw)
+                if job.state not in (JobState.FAILED, JobState.SUCCEEDED):
+                    return None
+                again, names = reopened(job, [records.load_step(name, step) for name, step in steps.items()])
+                argument = reopening_argument(raw, job, again, names, now=time.time())
+                if await self._commit(args=[argument]) == CHANGED:
+                    return Reopened(again, names)
 
     async def catalogue(self) -> Catalogue | None:
-        with _translated():
+        with translated():
             raw = await self._redis.get(records.CATALOGUE)
         return records.load_catalogue(raw) if raw else None
 
     async def loads(self) -> dict[Lane, LaneLoad]:
-        with _translated():
+        with translated():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for lane in Lane:
                     _ask_load(pipeline, lane)
@@ -247,7 +309,7 @@ class AsyncRedisJobStore:
         return {lane: _load(*replies[3 * n : 3 * n + 3]) for n, lane in enumerate(Lane)}
 
     async def ping(self) -> None:
-        with _translated():
+        with translated():
             await self._redis.ping()
 
     async def close(self) -> None:
@@ -280,7 +342,7 @@ class AsyncRedisJobStore:
 
     async def _listen(self) -> None:
         while True:
-            with suppress(*UNREACHABLE):
+            with suppress(StoreUnavailable), translated():
                 async with self._redis.pubsub() as subscription:
                     await subscription.subscribe(records.CHANGED)
                     await self._hear(subscription)
@@ -304,15 +366,9 @@ class AsyncRedisJobStore:
             if await self._commit(args=[final_argument(raw, job, after)]) == CHANGED:
                 return after
 
-    async def _forget(self, job: Job) -> None:
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.delete(
-                *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key)),
-                *(key(job.id) for key in (records.segments_key, records.events_key)),
-            )
-            pipeline.zrem(records.ALL_JOBS, job.id)
-            pipeline.zrem(records.state_key(job.state), job.id)
-            await pipeline.execute()
+    async def _job_and_steps(self, job_id: str) -> tuple[str | None, dict[str, str]]:
+        raw = await self._redis.get(records.job_key(job_id))
+        return raw, await self._redis.hgetall(records.steps_key(job_id))
 
     async def _views(self, ids: Sequence[str]) -> list[JobView]:
         """Read the jobs in one round trip, then their audio and their places in the queue in another."""
@@ -330,6 +386,12 @@ class AsyncRedisJobStore:
                 _ask_view(pipeline, job)
             replies = await pipeline.execute()
         return [_view(job, request, replies[6 * n : 6 * n + 6]) for n, (job, request) in enumerate(found)]
+
+
+def audio_addresses(steps: Mapping[str, str]) -> list[str]:
+    """Return where the audio is that a job's steps have made."""
+    addresses = (records.load_step(name, step).audio_address for name, step in steps.items())
+    return sorted({address for address in addresses if address})
 
 
 def _ask_load(pipeline: Any, lane: Lane) -> None:

@@ -4,12 +4,14 @@ A *step* is what one message carries: one segment of text (`"0"`, `"1"`, ...), o
 its join. A worker starts a step, which gives it a lease with a fencing token, and finishes it with that token.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 MAX_ATTEMPTS = 3  # a step that took three workers down would take the fourth down too
 CONTROLS = {"pitch_shift": 0.0, "pitch_scale": 1.0, "energy_shift": 0.0, "energy_scale": 1.0}  # and what is neutral
 MAX_RETRIES = 10  # of a step that met a server that was away; with their back-off about four minutes
+KEEP_SECONDS = 7 * 24 * 3600.0  # how long a finished job is kept, unless its record says otherwise
 PLAN = "plan"
 JOIN = "join"
 
@@ -106,10 +108,17 @@ class Job:
     audio_seconds: float = 0.0
     failure: Failure | None = None
     metadata: dict[str, str] = field(default_factory=dict[str, str])
+    keep_seconds: float = KEEP_SECONDS  # from its end until it expires
+    repeats: int = 0  # of its request while it was queued: each may have enqueued it
 
     @property
     def finished(self) -> bool:
         return self.state in FINISHED
+
+    @property
+    def expires_at(self) -> float:
+        """When its audio goes. Until it is finished: when it is given up."""
+        return (self.finished_at or self.created_at) + self.keep_seconds
 
     @property
     def first_step(self) -> str:
@@ -133,6 +142,10 @@ class Job:
     def cancelled(self, *, now: float) -> "Job":
         return replace(self, state=JobState.CANCELLED, finished_at=now)
 
+    def expired(self, *, now: float) -> "Job":
+        """Its time is over: the record stays for as long again, its audio does not."""
+        return replace(self, state=JobState.EXPIRED, finished_at=self.finished_at or now, audio_address=None)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -142,10 +155,16 @@ class Step:
     state: StepState = StepState.WAITING
     attempts: int = 0  # how often a worker has started it
     retries: int = 0  # how many of these ended well, to be tried again: a server was away
+    put_back: int = 0  # how many were given back unharmed: the worker had to stop, or another speaks the same audio
     started_at: float = 0.0  # of the latest attempt
     token: str = ""  # the fencing token of the latest holder
     lease_expires_at: float = 0.0
     audio_address: str | None = None  # of a finished segment
+
+    @property
+    def deaths(self) -> int:
+        """How many attempts took their worker down, as far as is known: they never came to an end."""
+        return self.attempts - self.retries - self.put_back
 
 
 class Outcome(StrEnum):
@@ -158,6 +177,7 @@ class Outcome(StrEnum):
     GIVEN_UP = "given_up"  # too many attempts: the job has failed now
     FENCED = "fenced"  # another worker took the step over
     MISSING = "missing"  # there is no such job
+    NOT_READY = "not_ready"  # a join whose segments are not all there
 
 
 @dataclass(frozen=True)
@@ -176,17 +196,12 @@ def start(  # noqa: PLR0913 - one call site, every argument by name
 
     `redelivered` is the broker's word that the last holder is gone, so its lease is taken over.
     """
-    if job.finished:
-        return Change(Outcome.JOB_FINISHED, job, step)
-    if step.state is StepState.DONE:
-        return Change(Outcome.STEP_DONE, job, step)
-    if step.state is StepState.RUNNING and step.token == token:
+    if step.state is StepState.RUNNING and step.token == token and not job.finished:
         return Change(Outcome.APPLIED, job, step)  # this very start, whose reply was lost
-    if step.state is StepState.RUNNING and not redelivered and now < step.lease_expires_at:
-        return Change(Outcome.HELD, job, step)
-    deaths = step.attempts - step.retries
-    if deaths >= MAX_ATTEMPTS:
-        lost = Failure("worker_lost", f"the worker died in each of {deaths} attempts")
+    if refused := _not_to_start(job, step, now=now, redelivered=redelivered):
+        return Change(refused, job, step)
+    if step.deaths >= MAX_ATTEMPTS:
+        lost = Failure("worker_lost", f"the worker died in each of {step.deaths} attempts")
         return Change(Outcome.GIVEN_UP, job.failed(lost, now=now), step)
     step = replace(
         step,
@@ -199,10 +214,21 @@ def start(  # noqa: PLR0913 - one call site, every argument by name
     job = replace(
         job,
         state=JobState.RUNNING,
-        attempts=max(job.attempts, step.attempts),
+        attempts=max(job.attempts, step.attempts - step.put_back),
         started_at=now if job.started_at is None else job.started_at,
     )
     return Change(Outcome.APPLIED, job, step)
+
+
+def _not_to_start(job: Job, step: Step, *, now: float, redelivered: bool) -> Outcome | None:
+    if job.finished:
+        return Outcome.JOB_FINISHED
+    if step.state is StepState.DONE:
+        return Outcome.STEP_DONE
+    if step.name == JOIN and job.segments_done < job.segments_total:
+        return Outcome.NOT_READY
+    held = step.state is StepState.RUNNING and not redelivered and now < step.lease_expires_at
+    return Outcome.HELD if held else None
 
 
 def _held(job: Job, step: Step, token: str) -> Outcome:
@@ -224,9 +250,26 @@ def renew(job: Job, step: Step, *, token: str, now: float, lease_seconds: float)
 def release(job: Job, step: Step, *, token: str) -> Change:
     """Give the step back, to be started again by a later message."""
     outcome = _held(job, step, token)
-    if outcome is Outcome.APPLIED:
+    if outcome is Outcome.APPLIED and step.state is StepState.RUNNING:  # else it was, and the reply was lost
         step = replace(step, state=StepState.WAITING, retries=step.retries + 1, lease_expires_at=0.0)
     return Change(outcome, job, step)
+
+
+def put_back(job: Job, step: Step, *, token: str) -> Change:
+    """Give the step back unharmed: the attempt counts neither as a retry nor as a death."""
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED and step.state is StepState.RUNNING:
+        step = replace(step, state=StepState.WAITING, put_back=step.put_back + 1, lease_expires_at=0.0)
+    return Change(outcome, job, step)
+
+
+def lose_segment(job: Job, step: Step, *, address: str) -> Change:
+    """The audio of a finished segment is gone or damaged: it is to be spoken again. Asked twice, it is done once."""
+    if job.finished:
+        return Change(Outcome.JOB_FINISHED, job, step)
+    if step.state is not StepState.DONE or step.audio_address != address:
+        return Change(Outcome.HELD, job, step)
+    return Change(Outcome.APPLIED, replace(job, segments_done=job.segments_done - 1), Step(step.name))
 
 
 def _done_by(step: Step, token: str) -> bool:
@@ -273,6 +316,26 @@ def fail(job: Job, step: Step, *, token: str, now: float, failure: Failure) -> C
     """The attempt ended for good: the job has failed."""
     outcome = _held(job, step, token)
     return Change(outcome, job.failed(failure, now=now) if outcome is Outcome.APPLIED else job, step)
+
+
+def reopened(job: Job, steps: Iterable[Step]) -> tuple[Job, list[str]]:
+    """Return a finished job as one that is worked on again, and its steps that are to be done, each as if for the first
+    time: a person wants another try, or the audio was lost. What is spoken of a long job stays.
+    """
+    done = {step.name for step in steps if step.state is StepState.DONE} if job.long else set[str]()
+    left = [name for name in job.segments() if name not in done]
+    again = replace(
+        job,
+        state=JobState.QUEUED,
+        segments_done=job.segments_total - len(left),
+        finished_at=None,
+        audio_address=None,
+        audio_seconds=0.0,
+        failure=None,
+    )
+    if job.long and not job.segments_total:
+        return again, [PLAN]
+    return again, left or [JOIN]
 
 
 def _succeeded(job: Job, audio: Audio, now: float) -> Job:

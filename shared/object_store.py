@@ -64,11 +64,13 @@ class S3ObjectStore:
             if not self._client.bucket_exists(self._bucket):
                 raise StorageUnavailable(f"there is no bucket {self._bucket!r}")
 
-    def make_bucket(self) -> None:
-        """Create the bucket unless it is there."""
+    def make_bucket(self) -> bool:
+        """Create the bucket unless it is there; return whether it was missing."""
         with _translated(self._bucket):
-            if not self._client.bucket_exists(self._bucket):
+            missing = not self._client.bucket_exists(self._bucket)
+            if missing:
                 self._client.make_bucket(self._bucket)
+        return missing
 
 
 def _client(settings: SharedSettings, endpoint: str) -> Minio:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from shared.jobs import Audio, Change, Job, JobState, Lane, SpeechRequest, Step
@@ -57,6 +58,30 @@ class JobView:
     load: LaneLoad
 
 
+@dataclass(frozen=True)
+class Reopened:
+    """A job that was finished and is worked on again, and its steps that are to be enqueued."""
+
+    job: Job
+    steps: list[str]
+
+
+@dataclass(frozen=True)
+class StepRef:
+    """A step by its name, and where its message belongs."""
+
+    job_id: str
+    step: str
+    lane: Lane
+
+
+class AudioClaim(StrEnum):
+    """Who makes audio that does not exist yet."""
+
+    OURS = "ours"
+    HELD = "held"  # another worker speaks the same just now
+
+
 Decision = Callable[[Job, Step], Change]
 
 
@@ -90,17 +115,32 @@ class JobStore(Protocol):
     def segments(self, job_id: str) -> list[Segment]: ...
 
     def waiting_steps(self, job_id: str) -> list[str]:
-        """The planned segments that no worker has started."""
+        """The planned segments that wait for a worker."""
         ...
 
-    def segment_audio(self, job_id: str) -> list[Audio]:
-        """The audio of the segments, in order, of a job that is spoken whole."""
+    def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
+        """The audio of the finished segments, in order; the address alone where its record is gone."""
         ...
 
-    def audio(self, address: str) -> Audio | None: ...
+    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+        """Return the audio, or whose it is to make.
 
-    def forget_audio(self, address: str) -> None:
-        """The object is gone from the object store: don't find it again."""
+        A claim is `holder`'s for that many seconds, or for as long as it is kept; recording the audio ends it. From
+        the claim on, the object `key` may be there without a record.
+
+        Raises:
+            StorageUnavailable: it is being deleted just now.
+        """
+        ...
+
+    def keep_claim(self, address: str, *, seconds: float) -> None: ...
+
+    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+        """Nothing comes of the claim. `stored`: the object may be there, and is swept later."""
+        ...
+
+    def forget_audio(self, audio: Audio) -> None:
+        """The object is gone from the object store, or damaged: don't find it again."""
         ...
 
     def announce(self, catalogue: Catalogue) -> None: ...
@@ -119,8 +159,20 @@ class AsyncJobStore(Protocol):
         """
         ...
 
-    async def refuse(self, job: Job, *, key: str = "") -> None:
-        """The job could not be enqueued: record it as failed and free its idempotency key."""
+    async def refuse(self, job: Job, *, key: str = "") -> bool:
+        """The job could not be enqueued: record it as failed and free its idempotency key.
+
+        Returns:
+            whether that was done: not if its request was repeated meanwhile, or its message arrived after all.
+        """
+        ...
+
+    async def repeat(self, job_id: str) -> Job | None:
+        """The request of a job came again: note that if the job is queued, so that nobody refuses it any more.
+
+        Returns:
+            the job as it is then.
+        """
         ...
 
     async def forget_key(self, key: str) -> None:
@@ -137,12 +189,23 @@ class AsyncJobStore(Protocol):
         """Cancel the job unless it is finished; return it as it is then."""
         ...
 
-    async def remove(self, job_id: str) -> list[Audio]:
-        """Forget a finished job; return the audio that no other job needs, which nobody may store until `deleted`."""
+    async def remove(self, job_id: str) -> list[str]:
+        """Forget a finished job; return the keys of the objects that no other job needs.
+
+        Nobody stores the same audio until they are `deleted`; what is never deleted here, the sweeper deletes.
+        """
         ...
 
-    async def deleted(self, audio: Sequence[Audio]) -> None:
+    async def deleted(self, keys: Sequence[str]) -> None:
         """Those objects are gone now: the same audio may be stored again."""
+        ...
+
+    async def reopen(self, job_id: str) -> Reopened | None:
+        """Have a failed job tried again, or the lost audio of one that succeeded made again.
+
+        Returns:
+            the job and its steps, for the caller to enqueue; None if it is not there, or is neither of the two.
+        """
         ...
 
     async def catalogue(self) -> Catalogue | None: ...

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 LARGEST_BATCH = 64
 CONFIRM_SECONDS = 3.0
 PATIENCE_SECONDS = 6.0  # of a request, with those before it
+REFUSED = "refused"  # by a queue that is full
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,9 @@ class BatchPublisher:
             left = self._unsent(left)
         if reason:
             self._give_up(left, reason)
+        elif REFUSED in self._failed.values():
+            # A channel that a full queue has refused stays refused, should the queue lose its bound (RabbitMQ 3.10).
+            self._disconnect()
 
     def _attempt(self, letters: list[Letter]) -> str:
         try:
@@ -156,7 +160,7 @@ class BatchPublisher:
         channel: Any = connection.channel()
         channel.confirm_select()
         channel.events["basic_ack"].add(partial(self._confirm, ""))
-        channel.events["basic_nack"].add(partial(self._confirm, "refused"))
+        channel.events["basic_nack"].add(partial(self._confirm, REFUSED))
         channel.events["basic_return"].add(self._returned)
         self._connection, self._channel = connection, channel
         return channel

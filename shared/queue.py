@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from celery import Celery
@@ -16,7 +17,9 @@ from shared.publisher import BatchPublisher
 
 EXCHANGE = Exchange("tts", type="topic", durable=True)  # topic: on a direct one a delayed retry holds the only slot
 DEAD_EXCHANGE = Exchange("tts.dlx", type="topic", durable=True)
-DEAD_QUEUE = Queue("tts.dead", DEAD_EXCHANGE, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
+# To look at a dead letter is to take it and hand it back, which counts as a delivery, and RabbitMQ 4 allows 20.
+DEAD_ARGUMENTS = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
+DEAD_QUEUE = Queue("tts.dead", DEAD_EXCHANGE, routing_key="#", queue_arguments=DEAD_ARGUMENTS)
 QUEUE_ARGUMENTS = {
     "x-queue-type": "quorum",
     "x-delivery-limit": 20,  # the backstop: our own count of attempts ends a job long before
@@ -24,6 +27,9 @@ QUEUE_ARGUMENTS = {
     "x-dead-letter-strategy": "at-least-once",
     "x-overflow": "reject-publish",
 }
+
+# In seconds. All three, or a publish hangs for ever while the broker is short of memory.
+TIMEOUTS = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
 
 DELAYED = "celery_delayed_27"  # the first of the exchanges that Celery declares for delayed messages
 
@@ -61,8 +67,13 @@ def make_app(broker_url: str) -> Celery:
     return app
 
 
+def is_rabbitmq(broker_url: str) -> bool:
+    """Whether messages travel through RabbitMQ; else it is Redis, by Celery's own transport."""
+    return broker_url.startswith("amqp")
+
+
 def _transport_options(broker_url: str) -> dict[str, object]:
-    if broker_url.startswith("amqp"):
+    if is_rabbitmq(broker_url):
         return {"confirm_publish": True}
     return {"visibility_timeout": 300}  # Redis hands the work of a lost worker out again after about this many seconds
 
@@ -106,10 +117,8 @@ class GatewayQueue:
     def __init__(self, broker_url: str) -> None:
         self._app = make_app(broker_url)
         self._batches: BatchPublisher | None = None
-        if broker_url.startswith("amqp"):
-            # All three, or a publish hangs for ever while the broker is short of memory.
-            timeouts = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
-            self._app.conf.broker_transport_options = timeouts
+        if is_rabbitmq(broker_url):
+            self._app.conf.broker_transport_options = TIMEOUTS
             self._batches = BatchPublisher(self._app, exchange=EXCHANGE.name)
         self._one_by_one = CeleryJobQueue(self._app, retry=False)
 
@@ -134,6 +143,44 @@ class GatewayQueue:
             raise QueueUnavailable(type(error).__name__) from error
 
 
+class SweeperQueue(CeleryJobQueue):
+    """The sweeper's end, and an operator's. It tells what waits, and gives up soon: what fails comes again."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._amqp = is_rabbitmq(broker_url)
+        app = make_app(broker_url)
+        if self._amqp:
+            app.conf.broker_transport_options = {"confirm_publish": True, **TIMEOUTS}
+        once_more = {"max_retries": 1, "interval_start": 0}  # a connection from a round before may be dead
+        super().__init__(app, retry=True, retry_policy=once_more)
+
+    def ready_messages(self) -> dict[Lane, int]:
+        """Return how many messages of each lane no worker has taken yet.
+
+        Raises:
+            QueueUnavailable: the broker is away, or has no such queue.
+        """
+        return dict(zip(Lane, self._lengths(queue_name(lane) for lane in Lane), strict=True))
+
+    def dead_letters(self) -> int:
+        """Return how many messages are in the dead-letter queue, which only RabbitMQ has."""
+        return self._lengths([DEAD_QUEUE.name])[0] if self._amqp else 0
+
+    def _lengths(self, names: Iterable[str]) -> list[int]:
+        try:
+            connection: Any
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=3)
+                return [self._length(connection.default_channel, name) for name in names]
+        except failures(self._app) as error:
+            raise QueueUnavailable(type(error).__name__) from error
+
+    def _length(self, channel: Any, name: str) -> int:
+        if self._amqp:
+            return channel.queue_declare(queue=name, passive=True).message_count
+        return channel.client.llen(name)  # an empty list does not exist in Redis
+
+
 def _message(app: Celery, job_id: str, step: str) -> Any:
     return app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
 
@@ -141,19 +188,11 @@ def _message(app: Celery, job_id: str, step: str) -> Any:
 def failures(app: Celery) -> tuple[type[BaseException], ...]:
     """Return what may come of a broker that is away or refuses."""
     transport = app.connection_for_write()
-    return (OperationalError, KombuError, OSError, *transport.channel_errors, *transport.connection_errors)
+    errors = transport.channel_errors + transport.connection_errors
+    return (OperationalError, KombuError, OSError, *errors, *transport.recoverable_connection_errors)  # "full" is there
 
 
 def worker_queue(app: Celery) -> CeleryJobQueue:
     """Return a queue that waits out a restart of the broker: the work in hand is worth more."""
     policy = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
     return CeleryJobQueue(app, retry=True, retry_policy=policy)
-
-
-def declare(broker_url: str) -> list[str]:
-    """Declare exchanges and queues; safe to repeat. Return the names of the queues."""
-    app = make_app(broker_url)
-    with app.connection_for_write() as connection:
-        for queue in [DEAD_QUEUE, *QUEUES.values()]:
-            queue(connection.default_channel).declare()
-    return [DEAD_QUEUE.name, *(queue.name for queue in QUEUES.values())]

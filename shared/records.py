@@ -11,6 +11,11 @@ from shared.ports import Catalogue, Segment
 ALL_JOBS = "jobs"
 CATALOGUE = "catalogue"
 CHANGED = "changed"  # the channel that tells the id of each job that changes
+LEASES = "leases"  # every step that a worker holds, by when its lease runs out
+EXPIRING = "expiring"  # every job, by when its time is over
+UPLOADING = "uploading"  # keys of objects that a worker is about to store, by when it began
+SWEEPER = "sweeper"  # the name of the sweeper that is at work
+GARBAGE = "garbage"  # keys of objects that no record points to, by since when: to be deleted
 
 
 def job_key(job_id: str) -> str:
@@ -37,12 +42,24 @@ def audio_record_key(address: str) -> str:
     return f"audio:{address}"
 
 
+def speaking_key(address: str) -> str:
+    return f"speaking:{address}"
+
+
 def state_key(state: JobState) -> str:
     return f"jobs:{state}"
 
 
 def waiting_key(lane: Lane) -> str:
     return f"waiting:{lane}"
+
+
+def suspects_key(lane: Lane) -> str:
+    return f"suspects:{lane}"
+
+
+def sent_again_key(lane: Lane) -> str:
+    return f"sent_again:{lane}"
 
 
 def lane_key(lane: Lane) -> str:

@@ -3,13 +3,15 @@
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 
 from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
-from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
-from shared.ports import Catalogue, Decision, JobView, LaneLoad, Segment
+from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
+from shared.ports import AudioClaim, Catalogue, Decision, JobView, LaneLoad, Reopened, Segment
 
 CATALOGUE = Catalogue(
     engine="humming",
@@ -38,6 +40,8 @@ class InMemoryJobStore:
         self.stored: dict[str, Audio] = {}
         self.holders: dict[str, set[str]] = {}
         self.being_deleted: set[str] = set()
+        self.claims: dict[str, str] = {}  # address -> who makes it
+        self.uploads: set[str] = set()  # keys of objects that may be there without a record
         self.announced: Catalogue | None = None
 
     def add(self, job: Job, request: SpeechRequest) -> None:
@@ -64,9 +68,11 @@ class InMemoryJobStore:
         if (change.job, change.step) == found[:2]:
             return change
         if audio:
-            if audio.address in self.being_deleted:
-                raise StorageUnavailable("the same audio is being deleted just now")
+            if audio.address not in self.stored and audio.key not in self.uploads:
+                raise StorageUnavailable("the same audio was deleted just now")
             self.stored[audio.address] = audio
+            self.claims.pop(audio.address, None)
+            self.uploads.discard(audio.key)
             self.holders.setdefault(audio.address, set()).add(job_id)
         self.jobs[job_id], self.steps[job_id][step] = change.job, change.step
         return change
@@ -84,17 +90,36 @@ class InMemoryJobStore:
         return self.texts[job_id]
 
     def waiting_steps(self, job_id: str) -> list[str]:
-        return [step for step in self.jobs[job_id].segments() if step not in self.steps[job_id]]
+        steps = self.steps[job_id]
+        return [name for name in self.jobs[job_id].segments() if steps.get(name, Step(name)).state is StepState.WAITING]
 
-    def segment_audio(self, job_id: str) -> list[Audio]:
-        steps = [self.steps[job_id][step] for step in self.jobs[job_id].segments()]
-        return [self.stored[step.audio_address or ""] for step in steps]
+    def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
+        steps = self.steps[job_id]
+        addresses = {name: steps[name].audio_address or "" for name in self.jobs[job_id].segments() if name in steps}
+        return {name: self.stored.get(address, address) for name, address in addresses.items()}
 
-    def audio(self, address: str) -> Audio | None:
-        return None if address in self.being_deleted else self.stored.get(address)
+    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+        if address in self.being_deleted:
+            raise StorageUnavailable("the same audio is being deleted just now")
+        if address in self.stored:
+            return self.stored[address]
+        if self.claims.setdefault(address, holder) != holder:
+            return AudioClaim.HELD
+        self.uploads.add(key)
+        return AudioClaim.OURS
 
-    def forget_audio(self, address: str) -> None:
-        self.stored.pop(address, None)
+    def keep_claim(self, address: str, *, seconds: float) -> None:
+        assert address in self.claims
+
+    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+        if self.claims.get(address) == holder:
+            del self.claims[address]
+            if not stored:
+                self.uploads.discard(key)
+
+    def forget_audio(self, audio: Audio) -> None:
+        if self.stored.get(audio.address) == audio:
+            del self.stored[audio.address]
 
     def announce(self, catalogue: Catalogue) -> None:
         self.announced = catalogue
@@ -119,10 +144,19 @@ class InMemoryAsyncJobStore:
         self.records.add(job, request)
         return self._load(job.lane).waiting
 
-    async def refuse(self, job: Job, *, key: str = "") -> None:
+    async def refuse(self, job: Job, *, key: str = "") -> bool:
+        if self.records.jobs[job.id] != job:
+            return False
         failure = Failure("queue_unavailable", "the job queue did not take the job")
-        self.records.jobs[job.id] = self.records.jobs[job.id].failed(failure, now=time.time())
+        self.records.jobs[job.id] = job.failed(failure, now=time.time())
         self.keys.pop(key, None)
+        return True
+
+    async def repeat(self, job_id: str) -> Job | None:
+        job = self.records.jobs.get(job_id)
+        if job and job.state is JobState.QUEUED:
+            job = self.records.jobs[job_id] = replace(job, repeats=job.repeats + 1)
+        return job
 
     async def forget_key(self, key: str) -> None:
         self.keys.pop(key, None)
@@ -133,7 +167,7 @@ class InMemoryAsyncJobStore:
             return None
         waiting = sorted(key for key, one in self.records.jobs.items() if one.state is JobState.QUEUED)
         position = waiting.index(job_id) + 1 if job_id in waiting else None
-        audio = self.records.audio(job.audio_address or "")
+        audio = self.records.stored.get(job.audio_address or "")
         return JobView(job, self.records.requests[job_id], audio, position, position, self._load(job.lane))
 
     async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
@@ -148,7 +182,7 @@ class InMemoryAsyncJobStore:
             job = self.records.jobs[job_id] = job.cancelled(now=time.time())
         return job
 
-    async def remove(self, job_id: str) -> list[Audio]:
+    async def remove(self, job_id: str) -> list[str]:
         self.records.jobs.pop(job_id, None)
         steps = self.records.steps.pop(job_id, {})
         addresses = {step.audio_address for step in steps.values() if step.audio_address}
@@ -158,10 +192,22 @@ class InMemoryAsyncJobStore:
             if not self.records.holders[address]:
                 orphans.append(self.records.stored.pop(address))
         self.records.being_deleted |= {audio.address for audio in orphans}
-        return orphans
+        return [audio.key for audio in orphans]
 
-    async def deleted(self, audio: Sequence[Audio]) -> None:
-        self.records.being_deleted -= {one.address for one in audio}
+    async def deleted(self, keys: Sequence[str]) -> None:
+        self.records.being_deleted -= {Path(key).stem for key in keys}
+
+    async def reopen(self, job_id: str) -> Reopened | None:
+        job = self.records.jobs.get(job_id)
+        if job is None or job.state not in (JobState.FAILED, JobState.SUCCEEDED):
+            return None
+        steps = self.records.steps[job_id]
+        again, names = reopened(job, steps.values())
+        self.records.jobs[job_id] = again
+        self.records.stored.pop(job.audio_address or "", None)
+        for name in [*names, JOIN]:
+            steps.pop(name, None)
+        return Reopened(again, names)
 
     async def catalogue(self) -> Catalogue | None:
         return self.records.announced
@@ -185,15 +231,17 @@ class InMemoryAsyncJobStore:
 
 
 class InMemoryObjectStore:
-    """Objects in a dict. `outages` is how many of the next calls fail."""
+    """Objects in a dict. `outages` is how many of the next calls fail; `loses` drops what is put."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.outages = 0
+        self.loses = False
 
     def put(self, key: str, data: BinaryIO, *, length: int, content_type: str) -> None:
         self._may_fail()
-        self.objects[key] = data.read(length)
+        if not self.loses:
+            self.objects[key] = data.read(length)
 
     def read(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
         self._may_fail()

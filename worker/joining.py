@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from shared import jobs as lifecycle
@@ -14,13 +16,26 @@ from shared.audio_formats import FORMATS
 from shared.errors import AudioMissing
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack, unpack
-from worker.encoding import Encoder, NotAudio, decode
+from worker.attempt import enqueue_next
+from worker.claims import Claims
+from worker.encoding import Encoder, decode
 from worker.engine.waveform import Waveform, silence
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
 from worker.synthesis import merged
 
+log = logging.getLogger(__name__)
+
 HASH_BLOCK_BYTES = 1 << 20
+MOST_REPAIRS = 5  # of one job: an object store that loses what it is given would keep it going for ever
+
+
+class SegmentLost(AudioMissing):
+    """The audio of a finished segment is gone, or is not what was stored."""
+
+    def __init__(self, step: str, key: str) -> None:
+        super().__init__(key)
+        self.step = step
 
 
 @dataclass(frozen=True)
@@ -35,28 +50,68 @@ class Joined:
 def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
     """Join the job's segments with their pauses, resample and encode once, store, and finish the job.
 
+    Segments whose audio is gone or damaged are enqueued to be spoken again; the last of them enqueues the join.
+
     Raises:
-        StepLost: the job was cancelled or has ended, or another worker has the step.
-        JobError: a segment is gone or damaged, or the object store is away.
+        StepLost: the job was cancelled or has ended, another worker has the step, or segments have to be spoken again.
+        JobError: segments were lost again and again, or the object store is away.
     """
-    spoken = runtime.jobs.segment_audio(job.id)
+    try:
+        spoken = _all_there(runtime.jobs.segment_audio(job.id))
+        with Claims(lease, runtime) as claims:
+            audio = _made(job, request, spoken, claims)
+            change = runtime.jobs.change(
+                job.id,
+                lifecycle.JOIN,
+                lambda now, step: lifecycle.finish_join(now, step, token=lease.token, now=time.time(), audio=audio),
+                audio=audio,
+            )
+            if change is None or change.outcome is not Outcome.APPLIED:
+                raise StepLost(change.outcome if change else Outcome.MISSING)
+            claims.recorded(audio)
+    except SegmentLost as lost:
+        _speak_again(lost, job, lease, runtime)
+        raise StepLost(Outcome.NOT_READY) from lost
+
+
+def _all_there(found: dict[str, Audio | str]) -> dict[str, Audio]:
+    """Return the segments' audio; raise SegmentLost for the first whose record is gone."""
+    for step, audio in found.items():
+        if isinstance(audio, str):
+            raise SegmentLost(step, audio)
+    return {step: audio for step, audio in found.items() if isinstance(audio, Audio)}
+
+
+def _speak_again(lost: SegmentLost, job: Job, lease: Lease, runtime: Runtime) -> None:
+    """Have the lost segment spoken again, and every other whose object is not there either."""
+    if lease.started[1].put_back >= MOST_REPAIRS:
+        raise lost
+    for step, audio in runtime.jobs.segment_audio(job.id).items():
+        address = audio if isinstance(audio, str) else audio.address
+        if isinstance(audio, Audio) and step != lost.step and runtime.objects.exists(audio.key, bytes=audio.bytes):
+            continue
+        log.warning("a segment's audio is lost: it is spoken again", extra={"step": step})
+        if isinstance(audio, Audio):
+            runtime.jobs.forget_audio(audio)
+        runtime.jobs.change(job.id, step, partial(lifecycle.lose_segment, address=address))
+    change = runtime.jobs.change(job.id, lifecycle.JOIN, partial(lifecycle.put_back, token=lease.token))
+    if change and change.outcome is Outcome.APPLIED:
+        enqueue_next(change.job, runtime)
+
+
+def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Claims) -> Audio:
+    """Return the joined audio, stored; the same segments may have been joined before."""
+    lease, runtime, parts = claims.lease, claims.runtime, list(spoken.values())
+    address = audio_address(request, engine_revision="+".join(one.address for one in parts))
+    if audio := claims.find(address, audio_key(address, extension=FORMATS[request.format].extension)):
+        return audio
     pauses = [segment.pause_seconds for segment in runtime.jobs.segments(job.id)[:-1]] + [0.0]
-    address = audio_address(request, engine_revision="+".join(one.address for one in spoken))
     with tempfile.TemporaryFile() as file:
-        rate = spoken[0].sample_rate
+        rate = parts[0].sample_rate
         with Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder:
-            joined = _write(encoder, zip(spoken, _waveforms(spoken, lease, runtime), pauses, strict=True))
-        audio = replace(
-            _stored(file, joined, address, request, runtime), warnings=merged(one.warnings for one in spoken)
-        )
-    change = runtime.jobs.change(
-        job.id,
-        lifecycle.JOIN,
-        lambda now, step: lifecycle.finish_join(now, step, token=lease.token, now=time.time(), audio=audio),
-        audio=audio,
-    )
-    if change is None or change.outcome is not Outcome.APPLIED:
-        raise StepLost(change.outcome if change else Outcome.MISSING)
+            joined = _write(encoder, zip(parts, _waveforms(spoken, lease, runtime), pauses, strict=True))
+        claims.storing()
+        return replace(_stored(file, joined, address, request, runtime), warnings=merged(one.warnings for one in parts))
 
 
 def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> Joined:
@@ -74,14 +129,17 @@ def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> 
     return Joined(begins, tuple(words), pack(phonemes))
 
 
-def _waveforms(spoken: Sequence[Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
+def _waveforms(spoken: dict[str, Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
     """Yield one segment at a time: a long job is never held whole."""
-    for audio in spoken:
+    for step, audio in spoken.items():
         lease.check()
         try:
-            yield decode(io.BytesIO(b"".join(runtime.objects.read(audio.key))))
-        except NotAudio as error:
-            raise AudioMissing(audio.key) from error
+            data = b"".join(runtime.objects.read(audio.key))
+        except AudioMissing as error:
+            raise SegmentLost(step, audio.key) from error
+        if hashlib.sha256(data).hexdigest() != audio.sha256:
+            raise SegmentLost(step, audio.key)
+        yield decode(io.BytesIO(data))
 
 
 def _stored(file: BinaryIO, joined: Joined, address: str, request: SpeechRequest, runtime: Runtime) -> Audio:

@@ -15,12 +15,13 @@ from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack
 from worker.attempt import enqueue_next
 from worker.batching import SharedEngine, leave_engine
+from worker.claims import Claims
 from worker.encoding import encode
 from worker.engine import Engine, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import Piece, split
 from worker.engine.waveform import join, silence
 from worker.lease import Lease, StepLost
-from worker.metrics import AUDIO_SECONDS, CACHE_HITS, CACHE_MISSES, ENGINE_SECONDS, REAL_TIME_FACTOR
+from worker.metrics import AUDIO_SECONDS, ENGINE_SECONDS, REAL_TIME_FACTOR
 from worker.omission import Result, each_spoken, leave_out
 from worker.runtime import Runtime
 
@@ -57,38 +58,39 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
     if job.long:
         text = runtime.jobs.segment(job.id, step).text
         request = replace(request, text=text, format=SEGMENT_FORMAT, sample_rate=engine.sample_rate)
-    address = audio_address(request, engine_revision=engine.revision)
-    audio, engine_seconds = known_audio(address, runtime), 0.0
-    if audio is None:
-        spoken = speak_text(request, speaker, lease, whole=whole)
-        leave_engine()
-        engine_seconds = spoken.engine_seconds
-        if not spoken.sounds:  # a job of that text alone must not find it: it fails
-            address = audio_address(request, engine_revision=f"{engine.revision}, left out")
-        audio = _stored(request, spoken, address, runtime)
-    change = runtime.jobs.change(
-        job.id,
-        step,
-        partial(
-            lifecycle.finish_segment, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
-        ),
-        audio=audio,
-        known=lease.started,
-    )
-    if change is None or change.outcome is not Outcome.APPLIED:
-        raise StepLost(change.outcome if change else Outcome.MISSING)
+    with Claims(lease, runtime) as claims:
+        audio, engine_seconds = _made(request, speaker, claims, whole=whole)
+        change = runtime.jobs.change(
+            job.id,
+            step,
+            partial(
+                lifecycle.finish_segment, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
+            ),
+            audio=audio,
+            known=lease.started,
+        )
+        if change is None or change.outcome is not Outcome.APPLIED:
+            raise StepLost(change.outcome if change else Outcome.MISSING)
+        claims.recorded(audio)
     if change.job.segments_done == change.job.segments_total:
         enqueue_next(change.job, runtime)
 
 
-def known_audio(address: str, runtime: Runtime) -> Audio | None:
-    """Return the audio of that address if it was spoken before and is really there."""
-    audio = runtime.jobs.audio(address)
-    if audio and not runtime.objects.exists(audio.key, bytes=audio.bytes):
-        runtime.jobs.forget_audio(address)
-        audio = None
-    (CACHE_HITS if audio else CACHE_MISSES).inc()
-    return audio
+def _made(request: SpeechRequest, speaker: Engine | SharedEngine, claims: Claims, *, whole: str) -> tuple[Audio, float]:
+    """Return the segment's audio, stored, and the engine seconds that it took: none if it was there."""
+    extension = FORMATS[request.format].extension
+    revision = speaker.revision
+    address = audio_address(request, engine_revision=revision)
+    if audio := claims.find(address, audio_key(address, extension=extension)):
+        return audio, 0.0
+    spoken = speak_text(request, speaker, claims.lease, whole=whole)
+    leave_engine()
+    if not spoken.sounds:  # a job of that text alone must not find it: it fails
+        address = audio_address(request, engine_revision=f"{revision}, left out")
+        if audio := claims.find(address, audio_key(address, extension=extension)):
+            return audio, spoken.engine_seconds
+    claims.storing()
+    return _stored(request, spoken, address, claims.runtime), spoken.engine_seconds
 
 
 def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lease, *, whole: str = "") -> Spoken:

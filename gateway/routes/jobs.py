@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -10,14 +11,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import iterate_in_threadpool
 
-from gateway import presenting
+from gateway import delivery, presenting
 from gateway.dependencies import Services, ServicesDep
 from gateway.ranges import ByteRange, parse_range
 from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Problem, Timings, Word
 from gateway.submission import submit
 from shared.audio_formats import FORMATS
-from shared.errors import AudioNotReady, InvalidCursor, JobNotFound
-from shared.jobs import Audio, JobState
+from shared.errors import AudioLost, AudioMissing, InvalidCursor, JobNotFound
+from shared.jobs import JobState
 from shared.phonemes import unpack
 from shared.ports import JobView
 
@@ -99,17 +100,14 @@ async def delete_job(job_id: str, services: ServicesDep) -> Response:
     if not was.job.finished:
         await services.jobs.cancel(job_id)
         return _answer(await _view(job_id, services), services, status=200, headers={})
-    orphans = await services.jobs.remove(job_id)
-    for audio in orphans:
-        await to_thread.run_sync(services.objects.delete, audio.key)
-    await services.jobs.deleted(orphans)
+    await delivery.delete_objects(await services.jobs.remove(job_id), services)
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/timings", responses=_problems(404, 409, 503))
+@router.get("/{job_id}/timings", responses=_problems(404, 409, 410, 503))
 async def get_timings(job_id: str, services: ServicesDep) -> Timings:
     """When each word and each phoneme of the finished audio sounds."""
-    audio = _audio(await _view(job_id, services))
+    audio = await delivery.audio_of(await _view(job_id, services), services)
     return Timings(
         words=[Word(word=word, start=start, end=end) for word, start, end in audio.words],
         phonemes=[Phoneme(phoneme=name, start=start, end=end) for name, start, end in unpack(audio.phonemes)],
@@ -135,9 +133,10 @@ async def get_audio(
     if_range: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch the audio, whole or a range of bytes."""
-    audio = _audio(await _view(job_id, services))
+    audio = await delivery.audio_of(await _view(job_id, services), services)
     name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
     if services.settings.audio_delivery == "redirect":
+        await delivery.check_there(job_id, audio, services)
         seconds = services.settings.link_seconds
         link = services.objects.link(audio.key, seconds=seconds, file_name=name, content_type=content_type)
         return RedirectResponse(link, 307)
@@ -152,17 +151,34 @@ async def get_audio(
     if wanted:
         headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
     status = 206 if wanted else 200
+    if wanted or request.method == "HEAD":
+        await delivery.check_there(job_id, audio, services)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=content_type)
     chunks = services.objects.read(audio.key, offset=part.start, length=part.length)
-    first = await to_thread.run_sync(next, chunks, b"")  # before the status goes out: the object may be gone
-    return StreamingResponse(_rest(first, chunks), status, headers=headers, media_type=content_type)
+    body = await _opened(job_id, chunks if wanted else delivery.verified(chunks, audio), services)
+    return StreamingResponse(body, status, headers=headers, media_type=content_type)
 
 
-async def _rest(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in iterate_in_threadpool(chunks):
-        yield chunk
+async def _opened(job_id: str, chunks: Iterator[bytes], services: Services) -> AsyncIterator[bytes]:
+    """Return the body, once its first chunk is there: before the status goes out, a lost object can still be told."""
+    try:
+        first = await to_thread.run_sync(next, chunks, b"")
+    except AudioMissing:
+        await delivery.make_again(job_id, services)
+        raise
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for chunk in iterate_in_threadpool(chunks):
+                yield chunk
+        except delivery.AudioDamaged:  # the connection breaks off: the client does not get the rest
+            with suppress(AudioLost):
+                await delivery.make_again(job_id, services)
+            raise
+
+    return body()
 
 
 def _etag(view: JobView, services: Services) -> str:
@@ -187,12 +203,6 @@ async def _awaited(job_id: str, services: Services, *, seconds: float, known: st
             if news or view.job.finished or left <= 0:
                 return view
             await changed(left)
-
-
-def _audio(view: JobView) -> Audio:
-    if view.audio is None:
-        raise AudioNotReady(view.job.state)
-    return view.audio
 
 
 def _answer(view: JobView, services: Services, *, status: int, headers: dict[str, str]) -> Response:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -167,16 +168,37 @@ def test_every_other_error_is_a_problem_too(
         product.api.http.delete(f"/v1/jobs/{job['id']}")
 
 
-def test_audio_that_was_lost_is_gone(product: Product) -> None:
-    job = product.api.spoken("This audio will be lost.")
+def stored_file(product: Product, job: Json) -> Path:
+    """Return the file in which the object store keeps a job's audio."""
     key = job["result"]["url"].partition("?")[0].partition("/emotivoice/")[2]
     (stored,) = (product.fleet.servers.folder.path / "s3").rglob(key.rpartition("/")[2])
-    stored.unlink()
+    return stored
+
+
+def test_audio_that_was_lost_is_made_again(product: Product) -> None:
+    job = product.api.spoken("This audio will be lost.")
+    stored_file(product, job).unlink()
 
     answer = product.api.http.get(job["result"]["audio"])
 
-    assert (answer.status_code, answer.json()["code"]) == (410, "audio_missing")
-    assert product.api.spoken("This audio will be lost.")["usage"]["engine_seconds"] > 0
+    assert (answer.status_code, answer.json()["code"]) == (503, "audio_lost")
+    again = product.api.finished(job["id"])
+    assert (again["state"], again["result"]["sha256"]) == ("succeeded", job["result"]["sha256"])
+    assert hashlib.sha256(product.api.audio(job["id"])).hexdigest() == job["result"]["sha256"]
+
+
+def test_damaged_audio_breaks_off_and_is_made_again(product: Product) -> None:
+    job = product.api.spoken("One bit of this audio will be turned. " * 8, format="wav")
+    stored = stored_file(product, job)
+    data = bytearray(stored.read_bytes())
+    data[len(data) // 2] ^= 1
+    stored.write_bytes(data)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        product.api.http.get(job["result"]["audio"])
+
+    assert product.api.finished(job["id"])["state"] == "succeeded"
+    assert hashlib.sha256(product.api.audio(job["id"])).hexdigest() == job["result"]["sha256"]
 
 
 def test_one_key_for_two_requests_is_a_conflict(product: Product) -> None:

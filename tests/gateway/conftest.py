@@ -1,5 +1,6 @@
 """A gateway on in-memory ports."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,8 @@ class World:
 
     def succeed(self, job_id: str, data: bytes = b"0123456789") -> Job:
         """End the job as a worker would."""
-        audio = Audio("address", "audio/address.wav", len(data), 1.5, 16_000, "wav", "ab" * 32, (("Hello", 0.1, 0.4),))
+        digest = hashlib.sha256(data).hexdigest()
+        audio = Audio("address", "audio/address.wav", len(data), 1.5, 16_000, "wav", digest, (("Hello", 0.1, 0.4),))
         audio = replace(audio, phonemes=pack([("HH", 0.1, 0.2), ("AH", 0.2, 0.4)]), warnings=("☺ was not spoken",))
         self.objects.objects[audio.key] = data
         self.records.stored[audio.address] = audio

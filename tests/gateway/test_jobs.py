@@ -1,14 +1,15 @@
 """The jobs API, as its clients meet it."""
 
+import hashlib
 import uuid
 from dataclasses import replace
 
 import pytest
 
-from shared.errors import JobError
-from shared.jobs import JobState, Lane
+from shared.errors import JobError, QueueUnavailable
+from shared.jobs import Job, JobState, Lane
 from shared.voices import VoiceFinder
-from tests.fakes import CATALOGUE
+from tests.fakes import CATALOGUE, InMemoryAsyncQueue
 from tests.gateway.conftest import World
 
 
@@ -272,6 +273,41 @@ def test_a_broker_that_refuses_leaves_nothing_half_accepted(world: World) -> Non
     assert world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"}).status_code == 202
 
 
+def test_a_request_that_is_repeated_while_it_hangs_is_not_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second sending is answered with 202, so the first may not end the job when it gives up at last."""
+
+    async def hang(_: object, job_id: str, step: str, *, lane: Lane) -> None:
+        await world.jobs.repeat(job_id)
+        raise QueueUnavailable("no confirm")
+
+    monkeypatch.setattr(InMemoryAsyncQueue, "enqueue", hang)
+
+    answer = world.client.post("/v1/jobs", json={"text": "hi"}, headers={"Idempotency-Key": "k"})
+
+    assert answer.status_code == 202
+    assert world.records.jobs[answer.json()["id"]].state is JobState.QUEUED
+
+
+def test_a_repetition_of_a_request_that_is_being_refused_is_a_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers).json()["id"]
+
+    async def refused_just_now(job_id: str) -> Job:
+        await world.jobs.refuse(world.records.jobs[job_id], key="k")
+        return world.records.jobs[job_id]
+
+    monkeypatch.setattr(world.jobs, "repeat", refused_just_now)
+    answer = world.client.post("/v1/jobs", json={"text": "hi"}, headers=headers)
+
+    assert answer.status_code == 202
+    assert answer.json()["id"] != first
+    assert answer.json()["state"] == "queued"
+
+
 def test_without_a_worker_ever_started_nothing_is_accepted(world: World) -> None:
     world.records.announced = None
 
@@ -287,7 +323,7 @@ def test_a_finished_job_shows_result_and_usage(world: World) -> None:
     job = world.client.get(f"/v1/jobs/{job_id}").json()
 
     assert job["state"] == "succeeded"
-    assert job["result"]["sha256"] == "ab" * 32
+    assert job["result"]["sha256"] == hashlib.sha256(b"0123456789").hexdigest()
     assert job["result"]["url"].startswith("http://objects.test/audio/address.wav")
     assert job["usage"] == {"characters": 5, "audio_seconds": 1.5, "engine_seconds": 0.7}
     assert job["queue"] is None
@@ -417,7 +453,7 @@ def test_a_job_without_audio_says_why(world: World) -> None:
 
     world.succeed(job_id)
     world.objects.objects.clear()
-    assert world.client.get(f"/v1/jobs/{job_id}/audio").json()["code"] == "audio_missing"
+    assert world.client.get(f"/v1/jobs/{job_id}/audio").json()["code"] == "audio_lost"
 
 
 def test_an_object_store_that_is_away_is_503(world: World) -> None:

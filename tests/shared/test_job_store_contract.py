@@ -15,7 +15,7 @@ from shared import jobs as lifecycle
 from shared.errors import IdempotencyConflict, StorageUnavailable
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
 from shared.jobs import Audio, Change, Job, JobState, Lane, Outcome, SpeechRequest
-from shared.ports import AsyncJobStore, JobStore, JobView, Segment
+from shared.ports import AsyncJobStore, AudioClaim, JobStore, JobView, Reopened, Segment
 from tests.fakes import CATALOGUE, InMemoryAsyncJobStore, InMemoryJobStore
 
 REQUEST = SpeechRequest("你好 world", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
@@ -43,8 +43,12 @@ class Stores:
         return self.decided(job, step, start)
 
     def finish(self, job: Job, step: str = "0", *, token: str = "t1", audio: Audio) -> Outcome:
+        self.claim(audio)
         finish = partial(lifecycle.finish_segment, token=token, now=time.time(), audio=audio, engine_seconds=0.5)
         return self.decided(job, step, finish, audio=audio)
+
+    def claim(self, audio: Audio, *, holder: str = "a worker") -> Audio | AudioClaim:
+        return self.worker.find_audio(audio.address, key=audio.key, holder=holder, seconds=30)
 
     def decided(self, job: Job, step: str, decide: Callable[..., Change], *, audio: Audio | None = None) -> Outcome:
         change = self.worker.change(job.id, step, decide, audio=audio)
@@ -136,6 +140,26 @@ def test_a_refused_job_has_failed_and_its_key_is_free(stores: Stores) -> None:
     assert stores.view(job).job.state is JobState.FAILED
 
 
+def test_a_job_whose_request_came_again_is_not_refused(stores: Stores) -> None:
+    job = stores.create()
+
+    again = stores.on_gateway(lambda gateway: gateway.repeat(job.id))
+
+    assert again == replace(job, repeats=1)
+    assert stores.on_gateway(lambda gateway: gateway.refuse(job)) is False
+    assert stores.view(job).job.state is JobState.QUEUED
+
+
+def test_a_job_that_was_started_after_all_is_not_refused(stores: Stores) -> None:
+    job = stores.create()
+    stores.start(job)
+
+    assert stores.on_gateway(lambda gateway: gateway.refuse(job)) is False
+    running = stores.on_gateway(lambda gateway: gateway.repeat(job.id))
+    assert isinstance(running, Job)
+    assert (running.state, running.repeats) == (JobState.RUNNING, 0)
+
+
 def test_a_started_step_is_held_until_the_broker_says_its_worker_is_gone(stores: Stores) -> None:
     job = stores.create()
 
@@ -156,7 +180,7 @@ def test_a_finished_job_has_its_audio(stores: Stores) -> None:
     assert view.job.state is JobState.SUCCEEDED
     assert view.job.engine_seconds == 0.5
     assert view.audio == audio
-    assert stores.worker.audio(audio.address) == audio
+    assert stores.claim(audio) == audio
 
 
 def test_cancelling_is_final_and_stops_the_worker(stores: Stores) -> None:
@@ -187,7 +211,7 @@ def test_audio_goes_with_the_last_job_that_holds_it(stores: Stores) -> None:
         stores.finish(job, audio=audio)
 
     assert stores.on_gateway(lambda gateway: gateway.remove(one.id)) == []
-    assert stores.on_gateway(lambda gateway: gateway.remove(two.id)) == [audio]
+    assert stores.on_gateway(lambda gateway: gateway.remove(two.id)) == [audio.key]
     assert stores.on_gateway(lambda gateway: gateway.view(two.id)) is None
 
 
@@ -198,11 +222,15 @@ def test_audio_that_is_being_deleted_is_neither_found_nor_stored_again_until_it_
     stores.on_gateway(lambda gateway: gateway.remove(one.id))
     stores.start(two)
 
-    assert stores.worker.audio(audio.address) is None
     with pytest.raises(StorageUnavailable):
-        stores.finish(two, audio=audio)
+        stores.claim(audio)
+    finish = partial(lifecycle.finish_segment, token="t1", now=time.time(), audio=audio, engine_seconds=0.5)
+    with pytest.raises(StorageUnavailable):
+        stores.decided(two, "0", finish, audio=audio)
 
-    stores.on_gateway(lambda gateway: gateway.deleted([audio]))
+    stores.on_gateway(lambda gateway: gateway.deleted([audio.key]))
+    with pytest.raises(StorageUnavailable):  # what a worker found before is gone: it has to be made again
+        stores.decided(two, "0", finish, audio=audio)
     assert stores.finish(two, audio=audio) is Outcome.APPLIED
 
 
@@ -221,9 +249,111 @@ def test_a_long_job_is_planned_spoken_and_joined(stores: Stores) -> None:
     assert stores.worker.waiting_steps(job.id) == []
     assert stores.worker.segments(job.id) == segments
     assert stores.worker.segment(job.id, "1") == segments[1]
-    assert stores.worker.segment_audio(job.id) == parts
+    assert stores.worker.segment_audio(job.id) == dict(zip("01", parts, strict=True))
     assert stores.view(job).job.segments_done == 2
     assert stores.view(job).job.state is JobState.RUNNING
+
+
+def test_audio_is_made_by_one_at_a_time(stores: Stores) -> None:
+    job, audio = stores.create(), audio_of()
+    assert stores.claim(audio, holder="one") is AudioClaim.OURS
+
+    assert stores.claim(audio, holder="two") is AudioClaim.HELD
+    assert stores.claim(audio, holder="one") is AudioClaim.OURS  # its message came again
+
+    stores.start(job)
+    finish = partial(lifecycle.finish_segment, token="t1", now=time.time(), audio=audio, engine_seconds=0.5)
+    stores.decided(job, "0", finish, audio=audio)
+    assert stores.claim(audio, holder="two") == audio
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_claim_that_is_dropped_is_free_for_the_next(stores: Stores, stored: bool) -> None:
+    audio = audio_of()
+    stores.claim(audio, holder="one")
+
+    stores.worker.drop_claim(audio.address, key=audio.key, holder="two", stored=stored)
+    assert stores.claim(audio, holder="two") is AudioClaim.HELD
+    stores.worker.drop_claim(audio.address, key=audio.key, holder="one", stored=stored)
+    assert stores.claim(audio, holder="two") is AudioClaim.OURS
+
+
+def test_audio_that_was_lost_is_forgotten_but_not_what_was_made_meanwhile(stores: Stores) -> None:
+    one, two, audio = stores.create(), stores.create(), audio_of()
+    stores.start(one)
+    stores.finish(one, audio=audio)
+
+    stores.worker.forget_audio(replace(audio, sha256="1" * 64))
+    assert stores.claim(audio) == audio
+    stores.worker.forget_audio(audio)
+    assert stores.claim(audio) is AudioClaim.OURS
+    stores.start(two)
+    assert stores.finish(two, audio=audio) is Outcome.APPLIED
+    assert stores.view(one).audio == audio
+
+
+def test_a_job_whose_audio_is_lost_is_spoken_again(stores: Stores) -> None:
+    job, audio = stores.create(), audio_of()
+    stores.start(job)
+    stores.finish(job, audio=audio)
+
+    again = stores.on_gateway(lambda gateway: gateway.reopen(job.id))
+
+    assert isinstance(again, Reopened)
+    assert (again.job.state, again.steps) == (JobState.QUEUED, ["0"])
+    assert stores.on_gateway(lambda gateway: gateway.reopen(job.id)) is None
+    assert stores.view(job).job.state is JobState.QUEUED
+    assert stores.view(job).audio is None
+    assert stores.start(job, token="t2") is Outcome.APPLIED
+    assert stores.finish(job, token="t2", audio=audio) is Outcome.APPLIED
+    assert stores.view(job).audio == audio
+
+
+def test_a_long_job_that_failed_goes_on_with_what_it_lacks(stores: Stores) -> None:
+    job = stores.create(long=True, segments_total=0)
+    stores.start(job, "plan")
+    segments = [Segment("一。", 0.4), Segment("two.", 0.8), Segment("three.", 0.8)]
+    stores.worker.plan(job.id, partial(lifecycle.finish_plan, token="t1", segments=3), segments)
+    spoken = audio_of()
+    for step in ("0", "1"):
+        stores.start(job, step)
+    stores.finish(job, "0", audio=spoken)
+    broken = lifecycle.Failure("engine_failed", "no")
+    stores.decided(job, "1", partial(lifecycle.fail, token="t1", now=time.time(), failure=broken))
+
+    again = stores.on_gateway(lambda gateway: gateway.reopen(job.id))
+
+    assert isinstance(again, Reopened)
+    assert again.steps == ["1", "2"]
+    assert (again.job.segments_done, again.job.failure) == (1, None)
+    assert stores.worker.waiting_steps(job.id) == ["1", "2"]
+    assert stores.start(job, "1", token="t2") is Outcome.APPLIED
+    assert stores.finish(job, "1", token="t1", audio=audio_of()) is Outcome.FENCED
+
+
+def test_a_segment_that_is_lost_is_spoken_again_and_then_joined(stores: Stores) -> None:
+    job = stores.create(long=True, segments_total=0)
+    stores.start(job, "plan")
+    segments = [Segment("一。", 0.4), Segment("two.", 0.8)]
+    stores.worker.plan(job.id, partial(lifecycle.finish_plan, token="t1", segments=2), segments)
+    parts = [audio_of(), audio_of()]
+    for step, part in zip("01", parts, strict=True):
+        stores.start(job, step)
+        stores.finish(job, step, audio=part)
+    stores.start(job, "join")
+
+    lose = partial(lifecycle.lose_segment, address=parts[1].address)
+    stores.worker.forget_audio(parts[1])
+    assert stores.decided(job, "1", lose) is Outcome.APPLIED
+    assert stores.decided(job, "1", lose) is not Outcome.APPLIED
+    stores.decided(job, "join", partial(lifecycle.put_back, token="t1"))
+
+    assert stores.worker.segment_audio(job.id)["0"] == parts[0]
+    assert stores.worker.waiting_steps(job.id) == ["1"]
+    assert stores.start(job, "join", token="t2") is Outcome.NOT_READY
+    assert stores.start(job, "1", token="t2") is Outcome.APPLIED
+    assert stores.finish(job, "1", token="t2", audio=parts[1]) is Outcome.APPLIED
+    assert stores.start(job, "join", token="t2") is Outcome.APPLIED
 
 
 def test_jobs_are_listed_newest_first_in_pages_and_by_state(stores: Stores) -> None:

@@ -1,6 +1,7 @@
 """The state machine: whatever happens in whatever order, a job's story stays true."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,10 +94,12 @@ class OneJob(RuleBasedStateMachine):
     @initialize()
     def create(self) -> None:
         self.job, self.step, self.now = JOB, Step("0"), 1.0
-        self.successes = 0
+        self.successes = self.reopened = 0
         self.seen: list[JobState] = [self.job.state]
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, *, token: str = "") -> None:
+        """Take the change over; with a token, only the holder of the step may have made it."""
+        assert not token or change.outcome is not Outcome.APPLIED or token == self.step.token
         was = self.job
         self.job, self.step = change.job, change.step
         if was.state is not self.job.state:
@@ -109,25 +112,41 @@ class OneJob(RuleBasedStateMachine):
 
     @rule(token=st.sampled_from("ab"))
     def finish(self, token: str) -> None:
-        holder = self.step.token
-        change = lifecycle.finish_segment(
-            self.job, self.step, token=token, now=self.now, audio=AUDIO, engine_seconds=0.5
-        )
-        assert change.outcome is not Outcome.APPLIED or token == holder
-        self.apply(change)
+        finish = lifecycle.finish_segment
+        self.apply(finish(self.job, self.step, token=token, now=self.now, audio=AUDIO, engine_seconds=0.5), token=token)
 
     @rule(token=st.sampled_from("ab"))
     def release(self, token: str) -> None:
-        self.apply(lifecycle.release(self.job, self.step, token=token))
+        self.apply(lifecycle.release(self.job, self.step, token=token), token=token)
+
+    @rule(token=st.sampled_from("ab"))
+    def put_back(self, token: str) -> None:
+        deaths = self.step.deaths
+        self.apply(lifecycle.put_back(self.job, self.step, token=token), token=token)
+        assert self.step.deaths <= deaths
 
     @rule(token=st.sampled_from("ab"))
     def fail(self, token: str) -> None:
         failure = Failure("engine_failed", "no")
-        self.apply(lifecycle.fail(self.job, self.step, token=token, now=self.now, failure=failure))
+        self.apply(lifecycle.fail(self.job, self.step, token=token, now=self.now, failure=failure), token=token)
 
     @rule(token=st.sampled_from("ab"))
     def renew(self, token: str) -> None:
-        self.apply(lifecycle.renew(self.job, self.step, token=token, now=self.now, lease_seconds=30))
+        self.apply(lifecycle.renew(self.job, self.step, token=token, now=self.now, lease_seconds=30), token=token)
+
+    @rule()
+    def reopen(self) -> None:
+        """A person wants another try, or the audio was lost."""
+        if self.job.state in (JobState.FAILED, JobState.SUCCEEDED):
+            job, steps = lifecycle.reopened(self.job, [self.step])
+            assert steps == ["0"]
+            self.reopened += 1
+            self.apply(Change(Outcome.APPLIED, job, Step("0")))
+
+    @rule()
+    def expire(self) -> None:
+        if self.job.state is not JobState.EXPIRED:
+            self.apply(Change(Outcome.APPLIED, self.job.expired(now=self.now), self.step))
 
     @rule()
     def cancel(self) -> None:
@@ -139,22 +158,25 @@ class OneJob(RuleBasedStateMachine):
         self.now += seconds
 
     @invariant()
-    def a_final_state_is_the_last(self) -> None:
-        assert all(state not in FINISHED for state in self.seen[:-1])
+    def a_final_state_is_followed_by_nothing_but_another_try_or_its_expiry(self) -> None:
+        ends = [after for state, after in pairwise(self.seen) if state in FINISHED]
+        assert set(ends) <= {JobState.QUEUED, JobState.EXPIRED}
+        assert ends.count(JobState.QUEUED) == self.reopened
 
     @invariant()
-    def it_succeeds_at_most_once_and_with_audio(self) -> None:
-        assert self.successes <= 1
+    def it_succeeds_once_for_each_try_and_with_audio(self) -> None:
+        assert self.successes <= 1 + self.reopened
         assert (self.job.state is JobState.SUCCEEDED) == (self.job.audio_address is not None)
 
     @invariant()
     def attempts_are_bounded(self) -> None:
-        assert self.step.attempts - self.step.retries <= MAX_ATTEMPTS
+        assert 0 <= self.step.deaths <= MAX_ATTEMPTS
 
     @invariant()
     def a_finished_job_says_when_and_a_failed_one_why(self) -> None:
         assert self.job.finished == (self.job.finished_at is not None)
-        assert (self.job.state is JobState.FAILED) == (self.job.failure is not None)
+        assert self.job.failure is not None or self.job.state is not JobState.FAILED
+        assert self.job.failure is None or self.job.state in (JobState.FAILED, JobState.EXPIRED)
 
 
 TestOneJob = OneJob.TestCase

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -13,7 +13,7 @@ from worker.attempt import Ending, Verdict, attempt
 from worker.encoding import decode
 from worker.engine import Waveform
 from worker.joining import join_job
-from worker.lease import Lease
+from worker.lease import Lease, Leases
 from worker.planning import plan
 from worker.runtime import Runtime
 from worker.settings import WorkerSettings
@@ -31,10 +31,11 @@ class World:
     queue: InMemoryQueue
     engine: ObedientEngine
     settings: WorkerSettings
+    leases: Leases = field(default_factory=Leases)
 
     @property
     def runtime(self) -> Runtime:
-        return Runtime(self.settings, self.jobs, self.objects, self.queue, self.engine)
+        return Runtime(self.settings, self.jobs, self.objects, self.queue, self.engine, leases=self.leases)
 
     def submit(self, text: str, *, long: bool = False, lane: Lane = Lane.INTERACTIVE, **fields: object) -> str:
         """Record a job as the gateway does, and return its id."""
@@ -71,6 +72,11 @@ class World:
 
     def audio(self, job_id: str) -> Audio:
         return self.jobs.stored[self.jobs.jobs[job_id].audio_address or ""]
+
+    def segments(self, job_id: str) -> list[Audio]:
+        """Return the audio of the segments of a long job, all of which are there."""
+        found = self.jobs.segment_audio(job_id).values()
+        return [audio for audio in found if isinstance(audio, Audio)]
 
     def stored(self, job_id: str) -> bytes:
         return self.objects.objects[self.audio(job_id).key]

@@ -13,6 +13,7 @@ from worker.attempt import Verdict
 SENTENCE = "The quick brown fox jumps over the lazy dogs, and then it sleeps until noon."  # its hum ends near a peak
 PARAGRAPH = " ".join([SENTENCE] * 6)
 STORY = "\n\n".join([PARAGRAPH] * 3)
+DIFFERENT = "\n\n".join(PARAGRAPH.replace("fox", animal) for animal in ("fox", "cat", "hen"))
 STEEPEST = 0.3 * 2 * np.pi * 220 / 16_000  # from sample to sample, inside a hum of 220 Hz
 
 
@@ -27,7 +28,7 @@ def spoken(world: World, **fields: object) -> str:
 def expected_seconds(world: World, job_id: str) -> float:
     """Return the length of the segments and of the pauses between them."""
     pauses = [segment.pause_seconds for segment in world.jobs.segments(job_id)]
-    return sum(audio.seconds for audio in world.jobs.segment_audio(job_id)) + sum(pauses[:-1])
+    return sum(audio.seconds for audio in world.segments(job_id)) + sum(pauses[:-1])
 
 
 def test_a_long_job_succeeds_with_its_join(world: World) -> None:
@@ -66,7 +67,7 @@ def test_words_are_moved_to_where_their_segment_is(world: World) -> None:
     job_id = spoken(world)
 
     words, offset = list(world.audio(job_id).words), 0.0
-    for audio, segment in zip(world.jobs.segment_audio(job_id), world.jobs.segments(job_id), strict=True):
+    for audio, segment in zip(world.segments(job_id), world.jobs.segments(job_id), strict=True):
         for word, start, end in audio.words:
             assert words.pop(0) == (word, pytest.approx(start + offset), pytest.approx(end + offset))
         offset += audio.seconds + segment.pause_seconds
@@ -111,7 +112,7 @@ def test_equal_neighbours_keep_their_own_places(world: World) -> None:
     """Three equal paragraphs are one audio, found twice; each has its own pause and its own offset."""
     job_id = spoken(world)
 
-    assert len({audio.address for audio in world.jobs.segment_audio(job_id)}) == 1
+    assert len({audio.address for audio in world.segments(job_id)}) == 1
     starts = [start for _, start, _ in world.audio(job_id).words]
     assert starts == sorted(starts)
 
@@ -128,14 +129,44 @@ def test_a_join_waits_out_an_outage_of_the_object_store(world: World) -> None:
     assert world.jobs.jobs[job_id].state is JobState.SUCCEEDED
 
 
-def test_a_segment_that_is_gone_fails_the_job(world: World) -> None:
-    job_id = world.submit(STORY, long=True, lane=Lane.BULK)
+def lose(world: World, job_id: str, how: str) -> None:
+    """Have something happen to the audio of the second segment."""
+    audio = world.segments(job_id)[1]
+    if how == "record":
+        world.jobs.forget_audio(audio)
+    elif how == "gone":
+        del world.objects.objects[audio.key]
+    elif how == "truncated":
+        world.objects.objects[audio.key] = world.objects.objects[audio.key][:-10]
+    else:
+        data = world.objects.objects[audio.key]
+        world.objects.objects[audio.key] = data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("how", ["record", "gone", "truncated", "one bit"])
+def test_a_segment_that_is_lost_is_spoken_again(world: World, how: str) -> None:
+    job_id = world.submit(DIFFERENT, long=True, lane=Lane.BULK)
     world.deliver(job_id, "plan")
     for step in world.jobs.jobs[job_id].segments():
         world.deliver(job_id, step)
-    world.objects.objects.clear()
+    whole, spoken = world.segments(job_id), len(world.engine.spoken)
+    lose(world, job_id, how)
 
-    assert world.deliver(job_id, "join").verdict is Verdict.ACKNOWLEDGE
+    world.work_off(job_id, "join")
+
+    assert world.jobs.jobs[job_id].state is JobState.SUCCEEDED
+    assert world.segments(job_id) == whole
+    assert 0 < len(world.engine.spoken) - spoken < spoken
+
+
+def test_an_object_store_that_loses_what_it_is_given_fails_the_job(world: World) -> None:
+    job_id = world.submit(DIFFERENT, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+    world.objects.loses = True
+
+    for step in world.jobs.jobs[job_id].segments():
+        world.work_off(job_id, step)
+
     assert world.failure(job_id) == "audio_missing"
 
 

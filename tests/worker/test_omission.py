@@ -126,7 +126,7 @@ def test_a_segment_of_which_nothing_sounds_leaves_the_others_as_they_are(lenient
     job_id = long_job(lenient, f"{LONG}\n\n{FOREIGN_LONG}\n\n{LONG}")
 
     job = lenient.jobs.jobs[job_id]
-    first, silent, last = lenient.jobs.segment_audio(job_id)
+    first, silent, last = lenient.segments(job_id)
     assert (job.state, job.segments_total) == (JobState.SUCCEEDED, 3)
     assert first.seconds == last.seconds > 20
     assert silent.seconds < 0.1

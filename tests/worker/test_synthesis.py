@@ -197,7 +197,7 @@ def test_a_segment_of_a_long_job_is_kept_without_loss_at_the_rate_of_the_engine(
 
     world.deliver(job_id, "0")
 
-    audio = world.jobs.segment_audio(job_id)[0]
+    audio = world.segments(job_id)[0]
     assert (audio.format, audio.sample_rate) == ("flac", world.engine.sample_rate)
 
 

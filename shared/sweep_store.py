@@ -1,0 +1,162 @@
+"""The sweeper's side of the records: what waits without a message, what nobody holds any more, what is due."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from shared import records
+from shared.changes import expiry_argument, removal_argument, script
+from shared.job_store import audio_addresses, patient_client, translated
+from shared.jobs import JobState, Lane
+from shared.ports import StepRef
+
+# A step is suspicious when steps that arrived this much later have been started: a queue is first in, first out.
+OVERTAKEN_SECONDS = 30.0
+MOST = 10_000  # looked at in one round
+NEVER = -math.inf
+
+
+class RedisSweepStore:
+    """Everything here is bounded, and harmless when two sweepers do it at once."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = patient_client(url)
+        self._remove = self._redis.register_script(script("remove"))
+        self._doom = self._redis.register_script(script("doom"))
+        self._deleted = self._redis.register_script(script("deleted"))
+
+    def alone(self, name: str, *, seconds: float) -> bool:
+        """Whether this sweeper is the one that works for the next seconds; `name` is its own."""
+        with translated():
+            if self._redis.set(records.SWEEPER, name, nx=True, ex=int(seconds)):
+                return True
+            mine = self._redis.get(records.SWEEPER) == name
+            return mine and bool(self._redis.expire(records.SWEEPER, int(seconds)))
+
+    def stranded(self, lane: Lane, *, now: float, ready_messages: int, patience: float) -> list[StepRef]:
+        """Return the steps of the lane that seem to have lost their message, for that many seconds without a break.
+
+        A step is suspicious while it waits and its queue has no message ready, or later steps have overtaken it. Each
+        is returned once; then its patience starts anew, and while messages are ready the lane has to come past it anew:
+        where nobody works, no duplicates pile up.
+        """
+        seen_key = records.suspects_key(lane)
+        with translated():
+            passed = self._passed(lane)
+            before = min(now, passed) if ready_messages else now
+            suspects: list[str] = self._redis.zrange(
+                records.waiting_key(lane), "-inf", before, byscore=True, offset=0, num=MOST
+            )
+            sent = self._sent(lane) if ready_messages else {}
+            suspects = [one for one in suspects if sent.get(one, NEVER) <= passed]
+            seen: dict[str, float] = dict(self._redis.zrange(seen_key, 0, -1, withscores=True))
+            lost = [one for one in suspects if seen.get(one, now) <= now - patience]
+            fresh = [one for one in suspects if one not in seen]
+            self._drop(seen_key, [one for one in seen if one not in set(suspects)])
+            if fresh or lost:
+                self._redis.zadd(seen_key, dict.fromkeys([*fresh, *lost], now))
+            self._note_sent(lane, lost, now)
+        return [_step(one, lane) for one in lost]
+
+    def lapsed(self, *, now: float, ready_messages: Mapping[Lane, int], patience: float) -> list[StepRef]:
+        """Return the steps whose lease ran out that many seconds ago: their worker is gone.
+
+        Each once in that time, by the same rule as those that are stranded.
+        """
+        with translated():
+            lost: list[str] = self._redis.zrange(
+                records.LEASES, "-inf", now - patience, byscore=True, offset=0, num=MOST
+            )
+            sent = {lane: (self._sent(lane), self._passed(lane)) for lane in Lane} if lost else {}
+            found: list[StepRef] = []
+            for one in lost:
+                job_id, _, step = one.rpartition(":")
+                raw = self._redis.get(records.job_key(job_id))
+                job = records.load_job(raw) if raw else None
+                if job is None or job.finished:  # it should not be there, and is of no use
+                    self._redis.zrem(records.LEASES, one)
+                    continue
+                lane = job.lane_of(step)
+                before, passed = sent[lane]
+                if ready_messages[lane] and before.get(one, NEVER) > passed:
+                    continue
+                self._redis.zadd(records.LEASES, {one: now}, xx=True)
+                self._note_sent(lane, [one], now)
+                found.append(StepRef(job_id, step, lane))
+        return found
+
+    def due(self, *, now: float, limit: int) -> list[str]:
+        """Return the ids of jobs whose time is over, the oldest first."""
+        with translated():
+            return self._redis.zrange(records.EXPIRING, "-inf", now, byscore=True, offset=0, num=limit)
+
+    def expire(self, job_id: str, *, now: float) -> JobState | None:
+        """Let the audio of a job go; forget the job if that was done before.
+
+        Returns:
+            EXPIRED if it is that now, None if it is forgotten.
+        """
+        with translated():
+            while True:
+                raw = self._redis.get(records.job_key(job_id))
+                if raw is None:
+                    self._redis.zrem(records.EXPIRING, job_id)
+                    return None
+                job = records.load_job(raw)
+                addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
+                if forget := job.state is JobState.EXPIRED:
+                    argument = removal_argument(raw, job, addresses, now=now)
+                else:
+                    argument = expiry_argument(raw, job, job.expired(now=now), addresses, now=now)
+                if self._remove(args=[argument]) is not None:
+                    return None if forget else JobState.EXPIRED
+
+    def doomed(self, *, garbage_before: float, uploads_before: float, limit: int) -> list[str]:
+        """Return keys of objects to delete: no record points to them, and nobody may store them until `deleted`.
+
+        Args:
+            garbage_before: what was let go later is left to the gateway that removed its job.
+            uploads_before: what a worker began to store earlier, and never recorded, is let go.
+            limit: of each kind.
+        """
+        with translated():
+            return self._doom(
+                keys=[records.GARBAGE, records.UPLOADING],
+                args=[limit, garbage_before, uploads_before, records.audio_record_key("")],
+            )
+
+    def deleted(self, keys: list[str]) -> None:
+        """Those objects are gone now."""
+        if keys:
+            with translated():
+                self._deleted(keys=[records.GARBAGE, records.UPLOADING], args=[records.audio_record_key(""), *keys])
+
+    def _passed(self, lane: Lane) -> float:
+        """Return until which arrival the steps of the lane should have been started by now."""
+        return float(self._redis.hget(records.lane_key(lane), "front") or 0) - OVERTAKEN_SECONDS
+
+    def _sent(self, lane: Lane) -> dict[str, float]:
+        """Return which unfinished steps were sent again, and when; forget the others."""
+        key = records.sent_again_key(lane)
+        sent: dict[str, float] = dict(self._redis.zrange(key, 0, -1, withscores=True))
+        if sent:
+            waits = self._redis.zmscore(records.waiting_key(lane), [*sent])
+            runs = self._redis.zmscore(records.LEASES, [*sent])
+            done = [one for one, *since in zip(sent, waits, runs, strict=True) if since == [None, None]]
+            self._drop(key, done)
+        return sent
+
+    def _note_sent(self, lane: Lane, steps: list[str], now: float) -> None:
+        """Their messages are the last of the lane now."""
+        if steps:
+            front = self._passed(lane) + OVERTAKEN_SECONDS
+            self._redis.zadd(records.sent_again_key(lane), dict.fromkeys(steps, max(now, front)))
+
+    def _drop(self, key: str, members: list[str]) -> None:
+        if members:
+            self._redis.zrem(key, *members)
+
+
+def _step(member: str, lane: Lane) -> StepRef:
+    job_id, _, step = member.rpartition(":")
+    return StepRef(job_id, step, lane)

@@ -1,0 +1,30 @@
+"""What a commit tells Redis besides the records."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from shared.changes import TURNAROUND_SECONDS, Snapshot, commit_argument
+from shared.jobs import Change, Job, JobState, Lane, Outcome, Step, StepState
+
+JOB = Job("job", Lane.BULK, 8, created_at=1000.0, state=JobState.RUNNING, started_at=1500.0)
+STEP = Step("0", StepState.RUNNING, attempts=1, started_at=1500.0, token="t")
+
+
+def drained(job: Job = JOB, step: Step = STEP, *, now: float) -> list[Any]:
+    """Return what the end of the step tells of its lane: key, since when, service time, now."""
+    done = Change(Outcome.APPLIED, job, replace(step, state=StepState.DONE))
+    argument = commit_argument(Snapshot(job, step, "", ""), done, audio=None, segments=(), now=now)
+    return json.loads(argument)["drained"]
+
+
+def test_the_end_of_a_step_tells_how_fast_its_lane_is() -> None:
+    job = replace(JOB, created_at=1499.5)
+
+    assert drained(job, now=1502.0) == ["lane:bulk", 1499.5, 2.0, 1502.0]
+
+
+def test_a_time_without_a_worker_does_not_make_the_lane_slow() -> None:
+    _, since, _, _ = drained(now=1502.0)
+
+    assert since == 1500.0 - TURNAROUND_SECONDS
