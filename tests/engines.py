@@ -2,11 +2,14 @@
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from bench.engines import HummingEngine
 from worker.engine import (
@@ -22,6 +25,22 @@ from worker.engine import (
 
 GATE = "EMOTIVOICE_TEST_GATE"
 LONGEST_WAIT_SECONDS = 60.0
+
+DEATHS: dict[str, Callable[[], object]] = {
+    "die": lambda: os._exit(1),
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the kernel does when memory runs out
+}
+FAULTS: dict[str, Callable[[], BaseException]] = {
+    "unplug": lambda: DeviceLost("the GPU is gone"),
+    "overflow": lambda: OutOfMemory("the utterance needs 99 GiB"),
+    "exhaust": MemoryError,
+    "refuse": lambda: EngineError("the engine was told to refuse"),
+    "mumble": lambda: UnspeakableText("there is nothing to speak"),
+    "break": lambda: RuntimeError("a fault that nobody thought of"),
+    "systemexit": lambda: SystemExit(3),
+    "interrupt": KeyboardInterrupt,
+}
 
 
 class Gate:
@@ -71,34 +90,37 @@ class ObedientEngine(HummingEngine):
             self._obey(set(re.findall("[a-z]+", utterance.text.lower())))
             (speech,) = super().synthesize([utterance])
             missed = ("a word was left out",) if "skip" in utterance.text.lower() else ()
-            speeches.append(replace(speech, warnings=missed))
+            speeches.append(replace(_spoilt(speech, utterance.text), warnings=missed))
             self.spoken.append(utterance.text)
             self.after_each(utterance.text)
         return speeches
 
     def _obey(self, words: set[str]) -> None:
-        if "die" in words:
-            os._exit(1)
+        for word in words & DEATHS.keys():
+            DEATHS[word]()
+        for word in words & FAULTS.keys():
+            raise FAULTS[word]()
         if "grow" in words:
             self._hoard.append(b"x" * (512 << 20))
         if "reserve" in words:
             self._reserved = 2 << 30
-        if "unplug" in words:
-            raise DeviceLost("the GPU is gone")
-        if "overflow" in words:
-            raise OutOfMemory("the utterance needs 99 GiB")
-        if "exhaust" in words:
-            raise MemoryError
         if "hang" in words:
             time.sleep(LONGEST_WAIT_SECONDS)
-        if "refuse" in words:
-            raise EngineError("the engine was told to refuse")
-        if "mumble" in words:
-            raise UnspeakableText("there is nothing to speak")
-        if "break" in words:
-            raise RuntimeError("a fault that nobody thought of")
         if "wait" in words and self._gate:
             self._gate.pass_through()
+
+
+def _spoilt(speech: Speech, text: str) -> Speech:
+    """Return the speech as nonsense, if the text asks for that."""
+    words = set(re.findall("[a-z]+", text.lower()))
+    samples = speech.waveform.samples
+    if "nan" in words:
+        samples = np.where(np.arange(len(samples)) == len(samples) // 2, np.float32("nan"), samples)
+    if "silence" in words:
+        samples = samples * np.float32(1e-6)
+    if "empty" in words:
+        samples = samples[:0]
+    return replace(speech, waveform=replace(speech.waveform, samples=samples))
 
 
 def obedient(_: EngineOptions) -> ObedientEngine:

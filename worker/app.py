@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from functools import partial
 from typing import Any
@@ -10,17 +11,21 @@ from celery import Celery, signals
 from celery.utils.log import get_multiprocessing_logger
 
 from shared.logging import set_up_logging
-from shared.queue import QUEUES, make_app, queue_name
-from worker.bootsteps import LOAD_FAILED, ReadyMarks, guard, health_server, warm_gate
+from shared.queue import QUEUES, is_rabbitmq, make_app, queue_name
+from worker.bootsteps import LOAD_FAILED, guard_step, health_server, warm_gate
+from worker.grace import Countdown
+from worker.guard import Guard
 from worker.health import Health
 from worker.memory import outgrown
+from worker.ready_marks import ReadyMarks
 from worker.runtime import Runtime, start_runtime
 from worker.settings import WorkerSettings
 from worker.tasks import register
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_MARGIN_SECONDS = 30
+# Of a child's connection to RabbitMQ. Without them a publish hangs while the broker is short of memory or cut off.
+TIMEOUTS = {"connect_timeout": 3, "read_timeout": 10, "write_timeout": 10}
 
 
 def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Health, started_at: float) -> Celery:
@@ -34,9 +39,10 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
         task_acks_on_failure=False,
         task_acks_on_timeout=False,
         task_soft_time_limit=settings.segment_limit_seconds,
-        task_time_limit=settings.segment_limit_seconds + SHUTDOWN_MARGIN_SECONDS,
+        task_time_limit=settings.hard_limit_seconds,
         worker_proc_alive_timeout=settings.load_limit_seconds,  # Celery kills a replacement child silent for 4 s
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_publish_retry_policy={"max_retries": 10, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2},
         worker_consumer="worker.bootsteps:SafeConsumer",
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
@@ -45,7 +51,8 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
     server = health_server(health, host=settings.health_host, port=settings.health_port)
     gate = warm_gate(ready, after=server, load_limit_seconds=settings.load_limit_seconds)
     app.steps["worker"].update({server, gate})
-    app.steps["consumer"].add(guard(ready, health, started_at=started_at))
+    guard = Guard(ready, health, Countdown(ready, settings.grace), started_at=started_at)
+    app.steps["consumer"].add(guard_step(guard))
     register(app, _load_in_each_child(app, settings, ready), partial(_retire_if_outgrown, ready=ready))
     return app
 
@@ -56,10 +63,14 @@ def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks
 
     def load(**_: Any) -> None:
         try:
-            loaded.append(start_runtime(app, settings, draining=ready.draining))
+            loaded.append(start_runtime(app, settings, ready))
         except Exception:  # a process edge: Celery would keep a child without an engine
             log.exception("the engine could not be loaded")
             os._exit(LOAD_FAILED)
+        if is_rabbitmq(settings.broker_url.get_secret_value()):
+            app.conf.broker_transport_options = {**app.conf.broker_transport_options, **TIMEOUTS}
+        # From here on the main process alone decides when to stop: a supervisor may send SIGTERM to the children too.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ready.set()
 
     signals.worker_process_init.connect(load, weak=False)

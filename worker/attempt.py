@@ -6,22 +6,28 @@ import uuid
 from collections.abc import Callable
 
 from shared import jobs as lifecycle
-from shared.errors import EngineFailed, JobError, OutOfMemory, TimedOut, Unspeakable
-from shared.jobs import MAX_RETRIES, Change, Failure, Job, Outcome, SpeechRequest, Step
+from shared.errors import EngineFailed, InvalidAudio, JobError, OutOfMemory, TimedOut, Unspeakable
+from shared.jobs import MAX_RETRIES, PLAN, Change, Failure, Job, Outcome, SpeechRequest, Step
 from worker import engine
 from worker.ending import Ending, Verdict
-from worker.engine import DeviceLost, EngineError, UnspeakableText
-from worker.lease import Lease, StepLost
+from worker.engine import DeviceLost, EngineError, InvalidSpeech, UnspeakableText
+from worker.lease import Lease, MustStop, StepLost
 from worker.metrics import QUEUE_WAIT, RETRIES, STEPS, at_work, step_kind
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_SECONDS = 30.0
+SPOKEN_ELSEWHERE_SECONDS = 1.0
+FEWER_RETRIES = {InvalidAudio.code: 2}  # than MAX_RETRIES: a server comes back, an engine seldom changes its mind
 
 
 class SegmentTimeLimit(Exception):
     """Raised in the work when a segment has taken too long."""
+
+
+class SpokenElsewhere(Exception):
+    """Raised in the work when another worker speaks this very audio just now: it will soon be there to be found."""
 
 
 Work = Callable[[Job, SpeechRequest, Lease], None]
@@ -33,6 +39,8 @@ def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work
     Raises:
         DeviceLost: this process can't work any more; the step is left as a killed worker leaves it.
     """
+    if runtime.leases.must_stop():
+        return Ending(Verdict.HAND_BACK, "not_begun")
     found = runtime.jobs.load(job_id, step)
     if found is None:
         return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
@@ -44,7 +52,8 @@ def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work
         return _not_started(change, runtime)
     if change.step.attempts == 1:
         QUEUE_WAIT.labels(step_kind(step)).observe(max(change.step.started_at - change.job.created_at, 0))
-    lease = Lease(runtime.jobs, change.job, change.step, seconds=runtime.settings.lease_seconds)
+    seconds = runtime.settings.lease_seconds
+    lease = Lease(runtime.jobs, change.job, change.step, seconds=seconds, among=runtime.leases)
     with lease, at_work():
         ending = _work(change, lease, runtime, lambda: work(change.job, request, lease))
     STEPS.labels(step_kind(step), ending.outcome).inc()
@@ -59,15 +68,26 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
     except StepLost as lost:
         log.info("stopped: the step is no longer ours", extra={"outcome": lost.outcome})
         return Ending(Verdict.ACKNOWLEDGE, lost.outcome)
+    except MustStop:
+        log.warning("handed back: the worker must stop")
+        return _put_back(Ending(Verdict.HAND_BACK, "handed_back"), lease)
+    except SpokenElsewhere:
+        return _put_back(Ending(Verdict.RETRY, "spoken_elsewhere", SPOKEN_ELSEWHERE_SECONDS), lease)
     except DeviceLost:
         raise
     except (JobError, EngineError, MemoryError, SegmentTimeLimit) as error:
         return _ended_badly(_as_job_error(error, runtime), change, lease, runtime)
-    except Exception:  # a process edge: the job must end, and the message is kept for a person to look at
+    except (Exception, SystemExit, KeyboardInterrupt):  # a process edge: the job must end, and a person look at it
         log.exception("unexpected failure")
         _fail(Failure("internal_error", "the worker failed; its log has the reason"), change, lease, runtime)
         return Ending(Verdict.DEAD_LETTER, "internal_error")
     return Ending(Verdict.ACKNOWLEDGE, "done")
+
+
+def _put_back(ending: Ending, lease: Lease) -> Ending:
+    """The step waits again, and the attempt counts towards nothing; nobody wants it if it is no longer ours."""
+    outcome = lease.put_back()
+    return ending if outcome is Outcome.APPLIED else Ending(Verdict.ACKNOWLEDGE, outcome)
 
 
 def _as_job_error(error: JobError | EngineError | MemoryError | SegmentTimeLimit, runtime: Runtime) -> JobError:
@@ -79,6 +99,8 @@ def _as_job_error(error: JobError | EngineError | MemoryError | SegmentTimeLimit
     if isinstance(error, UnspeakableText):
         return Unspeakable(str(error))
     log.error("the engine failed", exc_info=error)
+    if isinstance(error, InvalidSpeech):
+        return InvalidAudio(str(error))
     if isinstance(error, (MemoryError, engine.OutOfMemory)):
         return OutOfMemory(str(error) or "it does not fit into the worker's memory")
     return EngineFailed(str(error))
@@ -106,8 +128,9 @@ def _not_started(change: Change, runtime: Runtime) -> Ending:
     if change.outcome is Outcome.GIVEN_UP:
         log.error("given up: the worker died in every attempt", extra={"attempts": change.step.attempts})
         return Ending(Verdict.DEAD_LETTER, Outcome.GIVEN_UP)
-    if change.outcome is Outcome.STEP_DONE:
-        enqueue_next(change.job, runtime)  # its first worker may have died before it did
+    job = change.job
+    if change.outcome is Outcome.STEP_DONE and (change.step.name == PLAN or job.segments_done == job.segments_total):
+        enqueue_next(job, runtime)  # its first worker may have died before it did
     return Ending(Verdict.ACKNOWLEDGE, change.outcome)
 
 
@@ -124,7 +147,7 @@ def enqueue_next(job: Job, runtime: Runtime) -> None:
 
 def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:
     attempts, retries = change.step.attempts, change.step.retries
-    if error.retryable and retries < MAX_RETRIES:
+    if error.retryable and retries < FEWER_RETRIES.get(error.code, MAX_RETRIES):
         log.warning("will be tried again", extra={"code": error.code, "attempts": attempts, "reason": str(error)})
         runtime.jobs.change(
             change.job.id, change.step.name, lambda job, step: lifecycle.release(job, step, token=lease.token)
@@ -132,13 +155,15 @@ def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime
         RETRIES.labels(error.code).inc()
         return Ending(Verdict.RETRY, "retried", min(2.0 ** (retries + 1), LONGEST_BACKOFF_SECONDS))
     log.error("failed", extra={"code": error.code, "attempts": attempts})
-    _fail(Failure(error.code, str(error)), change, lease, runtime)
+    if _fail(Failure(error.code, str(error)), change, lease, runtime) is Outcome.STEP_DONE:
+        return Ending(Verdict.RETRY, "retried", LONGEST_BACKOFF_SECONDS)  # what comes next could not be enqueued
     return Ending(Verdict.ACKNOWLEDGE, error.code)
 
 
-def _fail(failure: Failure, change: Change, lease: Lease, runtime: Runtime) -> None:
-    runtime.jobs.change(
+def _fail(failure: Failure, change: Change, lease: Lease, runtime: Runtime) -> Outcome:
+    failed = runtime.jobs.change(
         change.job.id,
         change.step.name,
         lambda job, step: lifecycle.fail(job, step, token=lease.token, now=time.time(), failure=failure),
     )
+    return failed.outcome if failed else Outcome.MISSING

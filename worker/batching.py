@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from worker.engine import DeviceLost, Engine, EngineError, MeasuresMemory, Speech, Utterance
+from worker.engine.soundness import require_sound
 from worker.metrics import BATCH_SIZE, GPU_MEMORY
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,11 @@ class Spoken:
 
 
 def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance]) -> Spoken:
-    """Speak the utterances, and measure that."""
+    """Speak the utterances, and measure that.
+
+    Raises:
+        InvalidSpeech: the engine returned nonsense for one of them.
+    """
     if isinstance(engine, SharedEngine):
         return engine.synthesize(utterances)
     started = time.perf_counter()
@@ -35,6 +40,8 @@ def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance])
     seconds = time.perf_counter() - started
     if len(speeches) != len(utterances):
         raise EngineError(f"the engine {engine.name} returned {len(speeches)} of {len(utterances)} utterances")
+    for utterance, speech in zip(utterances, speeches, strict=True):
+        require_sound(utterance, speech)
     BATCH_SIZE.observe(len(utterances))
     if isinstance(engine, MeasuresMemory):
         for kind, amount in engine.memory().items():
@@ -91,6 +98,7 @@ class SharedEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.batch_size = engine.batch_size
+        self.revision = engine.revision
         self._engine = engine
         self._calls: deque[_Call] = deque()
         self._coming: set[Seat] = set()

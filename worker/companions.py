@@ -37,7 +37,7 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
-Work = Callable[[Taken], Verdict]  # RETRY: the message goes back to the queue as it is
+Work = Callable[[Taken], Verdict]  # any but RETRY, which only the work itself can see to
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Gathering(threading.Thread):
         try:
             with seat:
                 verdict = self._work(taken)
-        except Exception:  # a thread's edge: the message is kept for a person to look at
+        except (Exception, SystemExit):  # a thread's edge: the message is kept for a person to look at
             log.exception("unexpected failure")
         finally:
             self._ended.put((taken, verdict))
@@ -178,7 +178,7 @@ class Gathering(threading.Thread):
         settle = {
             Verdict.ACKNOWLEDGE: self._reader.acknowledge,
             Verdict.DEAD_LETTER: self._reader.dead_letter,
-            Verdict.RETRY: self._reader.hand_back,
+            Verdict.HAND_BACK: self._reader.hand_back,
         }
         if self._connected:  # else the broker has handed it out again, to be found done
             try:

@@ -8,7 +8,8 @@ class Verdict(StrEnum):
     """What is to become of the message."""
 
     ACKNOWLEDGE = "acknowledge"
-    RETRY = "retry"
+    RETRY = "retry"  # it comes again, after some seconds
+    HAND_BACK = "hand_back"  # it goes back to its queue as it is: any other worker may have it at once
     DEAD_LETTER = "dead_letter"
 
 

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from celery import Celery
 
@@ -15,7 +14,10 @@ from shared.queue import worker_queue
 from worker.batching import SharedEngine
 from worker.companions import Companions, Terms
 from worker.engine import Engine, load_engine
+from worker.grace import StuckWork
+from worker.lease import Leases
 from worker.metrics import COLD_STARTS, LOAD_SECONDS, WARM_UP_SECONDS
+from worker.ready_marks import ReadyMarks
 from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -32,26 +34,29 @@ class Runtime:
     engine: Engine | None
     shared: SharedEngine | None = None  # the same engine, where jobs are spoken together
     companions: Companions | None = None
+    leases: Leases = field(default_factory=Leases)
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:
         return self.shared or self.engine
 
 
-def start_runtime(app: Celery, settings: WorkerSettings, *, draining: Callable[[], bool]) -> Runtime:
+def start_runtime(app: Celery, settings: WorkerSettings, ready: ReadyMarks) -> Runtime:
     """Load the engine and warm it up, connect, and announce what the engine offers."""
     jobs, objects = RedisJobStore(settings.redis_url.get_secret_value()), S3ObjectStore(settings)
+    leases = Leases(ready.handing_back)
+    StuckWork(leases, settings.grace).start()
     if not settings.speaks:
-        return Runtime(settings, jobs, objects, worker_queue(app), None)
+        return Runtime(settings, jobs, objects, worker_queue(app), None, leases=leases)
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None
     _warm_up(shared or engine)
     jobs.announce(catalogue(engine))
     companions = None
     if shared:
-        terms = Terms(settings.gather_milliseconds / 1000, draining)
+        terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
-    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions)
+    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases)
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:

@@ -1,13 +1,16 @@
 """The worker's settings, from EMOTIVOICE_* variables."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from shared.jobs import Lane
 from shared.settings import SharedSettings
 from worker.engine.options import EngineOptions
+from worker.grace import Grace
+
+SHUTDOWN_MARGIN_SECONDS = 30  # from where a segment is to end at its limit to where its child is killed
 
 
 def _known_device(value: object) -> object:
@@ -46,11 +49,37 @@ class WorkerSettings(SharedSettings):
     health_port: int = Field(default=8081, ge=0, le=65535, description="/livez, /readyz and /metrics")
     load_limit_seconds: float = Field(default=300, gt=0, description="a model that takes longer ends the process")
     segment_limit_seconds: float = Field(default=600, gt=0, description="a segment that takes longer fails the job")
+    consumer_timeout_seconds: float = Field(
+        default=7200, gt=0, description="the broker's consumer_timeout, which AMQP does not tell"
+    )
+    grace_seconds: float = Field(  # time for any segment, and to hand back what is stuck nevertheless
+        default=630, ge=1, description="what the supervisor gives between SIGTERM and SIGKILL"
+    )
     lease_seconds: float = Field(default=30, ge=1, description="how long a silent worker keeps a step from a duplicate")
+
+    @model_validator(mode="after")
+    def _any_segment_ends_before_the_broker_takes_it_back(self) -> Self:
+        """Else the worker's main process ends with the connection, and the segment begins again elsewhere."""
+        if self.hard_limit_seconds >= self.consumer_timeout_seconds:
+            raise ValueError(
+                f"a segment may take {self.hard_limit_seconds:g} s (EMOTIVOICE_SEGMENT_LIMIT_SECONDS and "
+                f"{SHUTDOWN_MARGIN_SECONDS} s more), but the broker takes a message back after "
+                f"{self.consumer_timeout_seconds:g} s (EMOTIVOICE_CONSUMER_TIMEOUT_SECONDS): the first must be less"
+            )
+        return self
+
+    @property
+    def hard_limit_seconds(self) -> float:
+        """When a child is killed that does not end its segment."""
+        return self.segment_limit_seconds + SHUTDOWN_MARGIN_SECONDS
 
     @property
     def engine_options(self) -> EngineOptions:
         return EngineOptions(self.model_dir, self.device, self.precision, self.tone_sandhi)
+
+    @property
+    def grace(self) -> Grace:
+        return Grace(self.grace_seconds)
 
     @property
     def speaks(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
+from billiard import common as billiard
 from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
@@ -25,7 +26,7 @@ from worker.synthesis import speak
 
 log = logging.getLogger(__name__)
 
-STORE_RETRY_SECONDS = 5.0
+SERVER_RETRY_SECONDS = 5.0
 CHILD_LOST = 1
 
 Step = Callable[[Job, SpeechRequest, Lease, Runtime], None]
@@ -40,6 +41,8 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
         taken = Taken(job_id, step, bool(delivery.get("redelivered")))
         try:
             _settle(task, _with_companions(taken, here, partial(_attempted, do=do, here=here)))
+        except SoftTimeLimitExceeded as error:  # came after the work; whatever is recorded, the message finds it
+            raise Reject("the time limit", requeue=True) from error
         finally:
             _look_at(here, after_each)
 
@@ -72,14 +75,14 @@ def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], E
 
 
 def _companion(taken: Taken, here: Runtime) -> Verdict:
-    """Attempt a message that the child took itself; `RETRY` is for one that could not be enqueued for later."""
+    """Attempt a message that the child took itself; one that could not be enqueued for later is handed back."""
     ending = _attempted(taken, do=partial(_speak, taken.step), here=here)
     if ending.verdict is not Verdict.RETRY:
         return ending.verdict
     try:
         here.queue.enqueue(taken.job_id, taken.step, lane=here.settings.lane, delay_seconds=ending.retry_seconds)
     except QueueUnavailable:
-        return Verdict.RETRY
+        return Verdict.HAND_BACK
     return Verdict.ACKNOWLEDGE
 
 
@@ -96,14 +99,19 @@ def _attempted(taken: Taken, *, do: Step, here: Runtime) -> Ending:
             if here.companions and here.companions.in_hand:  # whose fault it is shows when each is spoken alone
                 _leave("a batch took longer than a segment may")
             raise SegmentTimeLimit from error
+        except SystemExit:
+            # A signal's, not the engine's, is no fault of the job.
+            if billiard.terminate_handler_fired():  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+                _leave("the child was told to end")
+            raise
 
     try:
         ending = attempt(taken.job_id, taken.step, redelivered=taken.redelivered, runtime=here, work=work)
         if timed_out and here.shared:  # its failure is recorded; the message comes again and finds that
             _leave("the engine's thread may still be at the segment that timed out")
         return ending
-    except StoreUnavailable:  # Redis has been away for longer than its client waits; the message comes again
-        return Ending(Verdict.RETRY, StoreUnavailable.code, STORE_RETRY_SECONDS)
+    except (StoreUnavailable, QueueUnavailable) as error:  # away for longer than its client waits
+        return Ending(Verdict.RETRY, error.code, SERVER_RETRY_SECONDS)
     except DeviceLost as error:
         _leave(f"the GPU is lost: {error}")
     except MemoryError:  # Celery's main process would not survive it
@@ -126,7 +134,12 @@ def _look_at(here: Runtime, after_each: Callable[[Runtime], None]) -> None:
 
 def _settle(task: Any, ending: Ending) -> None:
     """Acknowledge by returning; hand back or dead-letter by raising."""
+    if ending.verdict is Verdict.HAND_BACK:
+        raise Reject(ending.outcome, requeue=True)
     if ending.verdict is Verdict.RETRY:
-        raise task.retry(countdown=ending.retry_seconds)
+        try:
+            raise task.retry(countdown=ending.retry_seconds)
+        except Reject as refused:  # the broker did not take it; Celery would have the message dead-lettered
+            raise Reject(ending.outcome, requeue=True) from refused
     if ending.verdict is Verdict.DEAD_LETTER:
         raise Reject(ending.outcome, requeue=False)

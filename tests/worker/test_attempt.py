@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.jobs import MAX_ATTEMPTS, MAX_RETRIES, Job, JobState, SpeechRequest, Step, StepState
+from shared.jobs import JOIN, MAX_ATTEMPTS, MAX_RETRIES, PLAN, Job, JobState, SpeechRequest, Step, StepState
 from tests.worker.conftest import World
-from worker.attempt import SegmentTimeLimit, Verdict, attempt
+from worker.attempt import SegmentTimeLimit, SpokenElsewhere, Verdict, attempt
 from worker.engine import DeviceLost
 from worker.lease import Lease
 
@@ -122,6 +122,27 @@ def test_what_the_engine_cannot_do_fails_the_job_at_once(world: World, text: str
     assert world.jobs.jobs[job_id].attempts == 1
 
 
+@pytest.mark.parametrize("text", ["There is a nan in it.", "Let it be silence.", "Let it be empty."])
+def test_nonsense_is_tried_three_times_and_then_fails(world: World, text: str) -> None:
+    job_id = world.submit(text)
+
+    endings = [world.deliver(job_id) for _ in range(3)]
+
+    assert [ending.verdict for ending in endings] == [Verdict.RETRY, Verdict.RETRY, Verdict.ACKNOWLEDGE]
+    assert 0 < endings[0].retry_seconds < endings[1].retry_seconds
+    assert (world.failure(job_id), world.jobs.jobs[job_id].attempts) == ("invalid_audio", 3)
+    assert world.objects.objects == {}
+
+
+@pytest.mark.parametrize("text", ["Please systemexit.", "Please interrupt."])
+def test_an_engine_that_asks_for_the_end_of_its_process_fails_the_job(world: World, text: str) -> None:
+    job_id = world.submit(text)
+
+    assert world.deliver(job_id).verdict is Verdict.DEAD_LETTER
+    assert world.failure(job_id) == "internal_error"
+    assert world.deliver(world.submit("Hello there.")).outcome == "done"
+
+
 def test_a_fault_of_ours_fails_the_job_and_keeps_the_message(world: World) -> None:
     job_id = world.submit("Please break this.")
 
@@ -191,3 +212,126 @@ def test_a_result_that_comes_after_a_takeover_is_not_counted(world: World) -> No
     assert (ending.verdict, ending.outcome) == (Verdict.ACKNOWLEDGE, "fenced")
     assert world.jobs.jobs[job_id].state is JobState.RUNNING
     assert world.step(job_id).token == "another"
+
+
+def must_stop(world: World) -> None:
+    world.leases.must_stop = lambda: True
+
+
+def test_work_in_hand_is_handed_back_between_two_utterances(world: World) -> None:
+    job_id = world.submit("One sentence. And another.")
+    world.engine.after_each = lambda _: must_stop(world)
+
+    ending = world.deliver(job_id)
+
+    assert (ending.verdict, len(world.engine.spoken)) == (Verdict.HAND_BACK, 1)
+    assert (world.step(job_id).state, world.step(job_id).deaths) == (StepState.WAITING, 0)
+
+    world.engine.after_each = lambda _: None
+    world.leases.must_stop = lambda: False
+    assert world.deliver(job_id, redelivered=True).outcome == "done"
+    assert world.jobs.jobs[job_id].attempts == 1
+
+
+def test_what_ends_with_its_last_utterance_is_not_handed_back(world: World) -> None:
+    job_id = world.submit("One sentence only.")
+    world.engine.after_each = lambda _: must_stop(world)
+
+    assert world.deliver(job_id).outcome == "done"
+
+
+def test_nothing_is_begun_by_a_worker_that_must_stop(world: World) -> None:
+    job_id = world.submit("Hello there.")
+    must_stop(world)
+
+    assert world.deliver(job_id).verdict is Verdict.HAND_BACK
+    assert world.jobs.steps[job_id] == {}
+
+
+def test_a_cancelled_job_that_is_handed_back_leaves_no_message(world: World) -> None:
+    job_id = world.submit("One sentence. And another.")
+
+    def cancel(_: str) -> None:
+        world.jobs.jobs[job_id] = world.jobs.jobs[job_id].cancelled(now=time.time())
+        must_stop(world)
+
+    world.engine.after_each = cancel
+
+    assert world.deliver(job_id).verdict is Verdict.ACKNOWLEDGE
+
+
+def test_work_is_in_hand_only_while_it_is_worked_on(world: World) -> None:
+    seen: list[bool] = []
+    world.engine.after_each = lambda _: seen.append(world.leases.open)
+
+    world.deliver(world.submit("Hello there."))
+
+    assert (seen, world.leases.open) == ([True], False)
+
+
+def test_audio_that_another_worker_speaks_is_looked_for_later_however_often(world: World) -> None:
+    job_id = world.submit("Hello there.")
+
+    def elsewhere(_: Job, __: SpeechRequest, ___: Lease) -> None:
+        raise SpokenElsewhere
+
+    for _ in range(MAX_ATTEMPTS + MAX_RETRIES + 1):
+        ending = attempt(job_id, "0", redelivered=False, runtime=world.runtime, work=elsewhere)
+        assert (ending.verdict, ending.outcome) == (Verdict.RETRY, "spoken_elsewhere")
+
+    assert world.deliver(job_id).outcome == "done"
+    assert world.jobs.jobs[job_id].attempts == 1
+
+
+def planned(world: World) -> str:
+    """Return a long job of several segments, planned and enqueued."""
+    job_id = world.submit(
+        "\n\n".join(f"Part {n}. " + "It goes on and on for quite a while. " * 8 for n in range(3)), long=True
+    )
+    world.deliver(job_id, PLAN)
+    assert len(world.queue.messages) == 3
+    world.queue.messages.clear()
+    return job_id
+
+
+def test_a_join_that_comes_too_early_is_let_go(world: World) -> None:
+    job_id = planned(world)
+    world.deliver(job_id, "0")
+
+    ending = world.deliver(job_id, JOIN)
+
+    assert (ending.verdict, ending.outcome) == (Verdict.ACKNOWLEDGE, "not_ready")
+    assert world.step(job_id, "0").state is StepState.DONE
+
+
+def test_a_plan_that_comes_again_enqueues_what_waits(world: World) -> None:
+    job_id = planned(world)
+    world.deliver(job_id, "1")
+
+    world.deliver(job_id, PLAN, redelivered=True)
+
+    assert [step for _, step, _ in world.queue.messages] == ["0", "2"]
+
+
+def test_a_segment_that_comes_again_does_not_enqueue_the_others_again(world: World) -> None:
+    """Each of thousands would bring thousands."""
+    job_id = planned(world)
+    world.deliver(job_id, "1")
+
+    world.deliver(job_id, "1", redelivered=True)
+
+    assert world.queue.messages == []
+
+
+def test_the_last_segment_comes_again_until_the_join_is_enqueued(world: World) -> None:
+    job_id = planned(world)
+    world.deliver(job_id, "0")
+    world.deliver(job_id, "1")
+    world.jobs.steps[job_id]["2"] = Step("2", attempts=MAX_RETRIES, retries=MAX_RETRIES)
+    world.queue.refuses = True
+
+    assert world.deliver(job_id, "2").verdict is Verdict.RETRY
+
+    world.queue.refuses = False
+    assert world.deliver(job_id, "2").verdict is Verdict.ACKNOWLEDGE
+    assert [step for _, step, _ in world.queue.messages] == [JOIN]

@@ -90,6 +90,18 @@ def test_one_poison_among_eight_fails_alone(engine: ObedientEngine, shared: Shar
     assert engine.calls == [8, 4, 4, 2, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    "poison", ["There is a nan here.", "It is silence.", "It is empty.", "Please systemexit.", "Please interrupt."]
+)
+def test_nonsense_among_eight_is_the_fault_of_one(engine: ObedientEngine, shared: SharedEngine, poison: str) -> None:
+    texts = [[f"{SENTENCE} {number}"] for number in range(8)]
+    texts[2] = [poison]
+
+    spoken = spoken_together(shared, texts)
+
+    assert [one.exception() is not None for one in spoken] == [number == 2 for number in range(8)]
+
+
 def test_all_that_fail_are_found(engine: ObedientEngine, shared: SharedEngine) -> None:
     refused = {0, 3, 4}
 

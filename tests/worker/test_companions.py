@@ -60,7 +60,7 @@ class Lane:
         self.reader = FakeReader()
         self.draining = False
         self.begun: list[int] = []
-        self.verdicts: dict[int, Verdict | Exception] = {}
+        self.verdicts: dict[int, Verdict | BaseException] = {}
         self.gate = threading.Event()
         self.gate.set()
         engine = SharedEngine(ObedientEngine(batch_size=batch_size))
@@ -73,7 +73,7 @@ class Lane:
         self.begun.append(taken.tag)
         self.gate.wait(10)
         verdict = self.verdicts.get(taken.tag, Verdict.ACKNOWLEDGE)
-        if isinstance(verdict, Exception):
+        if isinstance(verdict, BaseException):
             raise verdict
         return verdict
 
@@ -117,11 +117,12 @@ def test_nothing_is_acknowledged_before_its_own_end(lane: Lane) -> None:
     ("verdict", "settled"),
     [
         (Verdict.DEAD_LETTER, "dead"),
-        (Verdict.RETRY, "handed back"),
+        (Verdict.HAND_BACK, "handed back"),
         (RuntimeError("a fault that nobody thought of"), "dead"),
+        (SystemExit(3), "dead"),
     ],
 )
-def test_each_is_settled_by_its_own_ending(lane: Lane, verdict: Verdict | Exception, settled: str) -> None:
+def test_each_is_settled_by_its_own_ending(lane: Lane, verdict: Verdict | BaseException, settled: str) -> None:
     lane.put(1, 2)
     lane.verdicts[1] = verdict
 

@@ -10,7 +10,7 @@ from shared.jobs import Change, Job, Lane, Outcome, SpeechRequest, Step, StepSta
 from shared.ports import Decision
 from tests.fakes import InMemoryJobStore
 from tests.waiting import wait_for
-from worker.lease import Lease, StepLost
+from worker.lease import Lease, Leases, MustStop, StepLost
 
 REQUEST = SpeechRequest("Hello", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
 JOB = Job("j", Lane.INTERACTIVE, 5, created_at=0.0)
@@ -85,8 +85,69 @@ class AwayStore(InMemoryJobStore):
         raise StoreUnavailable
 
 
-def test_a_store_that_is_away_does_not_end_the_work() -> None:
+def test_a_store_that_is_away_ends_neither_the_work_nor_the_renewing() -> None:
     away = AwayStore()
 
     with lease(away, seconds=0.02):
-        wait_for(lambda: away.asked)
+        wait_for(lambda: away.asked >= 3)
+
+
+def test_something_else_is_kept_with_the_step(jobs: InMemoryJobStore) -> None:
+    renewed: list[float] = []
+
+    with lease(jobs, seconds=0.04) as held:
+        held.keep(lambda: renewed.append(time.time()))
+        wait_for(lambda: len(renewed) >= 2)
+    time.sleep(0.02)
+    after = len(renewed)
+    time.sleep(0.05)
+
+    assert len(renewed) == after
+
+
+def test_what_is_kept_outlives_an_outage(jobs: InMemoryJobStore) -> None:
+    asked: list[float] = []
+
+    def away() -> None:
+        asked.append(time.time())
+        raise StoreUnavailable
+
+    with lease(jobs, seconds=0.02) as held:
+        held.keep(away)
+        wait_for(lambda: len(asked) >= 3)
+
+
+def test_a_worker_that_must_stop_learns_it_at_its_next_check(jobs: InMemoryJobStore) -> None:
+    held = Lease(jobs, JOB, OURS, seconds=30, among=Leases(lambda: True))
+
+    with pytest.raises(MustStop):
+        held.check()
+
+
+def test_a_step_that_is_put_back_waits_again_unharmed(jobs: InMemoryJobStore) -> None:
+    assert lease(jobs).put_back() is Outcome.APPLIED
+
+    step = jobs.steps["j"]["0"]
+    assert (step.state, step.attempts, step.deaths) == (StepState.WAITING, 1, 0)
+
+
+def test_a_step_that_is_not_ours_is_not_put_back(jobs: InMemoryJobStore) -> None:
+    assert lease(jobs, token="an earlier one").put_back() is Outcome.FENCED
+
+    assert jobs.steps["j"]["0"].state is StepState.RUNNING
+
+
+def test_all_that_is_in_hand_is_put_back_together(jobs: InMemoryJobStore) -> None:
+    leases = Leases()
+    ended = Lease(jobs, JOB, replace(OURS, name="1"), seconds=30, among=leases)
+    jobs.steps["j"] |= {name: replace(OURS, name=name) for name in ("1", "2")}
+    with (
+        Lease(jobs, JOB, OURS, seconds=30, among=leases),
+        Lease(jobs, JOB, replace(OURS, name="2"), seconds=30, among=leases),
+    ):
+        with ended:
+            pass
+        leases.put_back()
+
+    states = {name: step.state for name, step in jobs.steps["j"].items()}
+    assert states == {"0": StepState.WAITING, "1": StepState.RUNNING, "2": StepState.WAITING}

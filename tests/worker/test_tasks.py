@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery.exceptions import Reject, Retry
+from celery.exceptions import Reject, Retry, SoftTimeLimitExceeded
 
-from shared.jobs import JobState
-from shared.queue import SPEAK_TASK
+from shared.jobs import PLAN, JobState
+from shared.queue import task_name
 from tests.worker.conftest import World
 from worker.runtime import Runtime
 from worker.tasks import register
@@ -24,19 +24,20 @@ class App:
         return lambda function: self.tasks.update({name: function})
 
 
-def deliver(world: World, job_id: str) -> None:
+def in_time(*, countdown: float) -> Retry:
+    return Retry(f"in {countdown} s")
+
+
+def deliver(world: World, job_id: str, *, retry: Callable[..., Retry] = in_time, step: str = "0") -> None:
     """Hand over the message as Celery does, in a child whose memory can't be looked at."""
 
     def look(_: Runtime) -> None:
         raise KeyError("reserved")
 
-    def retry(*, countdown: float) -> Retry:
-        return Retry(f"in {countdown} s")
-
     app: Any = App()
     register(app, lambda: world.runtime, look)
     request = SimpleNamespace(delivery_info={"redelivered": False})
-    app.tasks[SPEAK_TASK](SimpleNamespace(request=request, retry=retry), job_id, "0")
+    app.tasks[task_name(step)](SimpleNamespace(request=request, retry=retry), job_id, step)
 
 
 def test_a_look_that_fails_does_not_spoil_a_success(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -58,3 +59,42 @@ def test_a_look_that_fails_does_not_lose_a_retry(world: World) -> None:
 def test_a_look_that_fails_leaves_a_dead_letter_what_it_is(world: World) -> None:
     with pytest.raises(Reject, match="internal_error"):
         deliver(world, world.submit("Please break this."))
+
+
+def test_what_is_handed_back_goes_to_any_other_worker_at_once(world: World) -> None:
+    world.leases.must_stop = lambda: True
+
+    with pytest.raises(Reject, match="True"):  # to be enqueued again
+        deliver(world, world.submit("Hello."))
+
+
+def test_a_retry_that_the_broker_does_not_take_goes_back_to_the_queue(world: World) -> None:
+    """Celery would send it to the dead-letter queue, and nobody would work on the job."""
+
+    def refused(*, countdown: float) -> Retry:
+        raise Reject(f"not in {countdown} s", requeue=False)
+
+    world.objects.outages = 1
+
+    with pytest.raises(Reject, match="True"):  # to be enqueued again
+        deliver(world, world.submit("Hello."), retry=refused)
+
+
+def test_a_time_limit_that_comes_after_the_work_loses_no_message(world: World) -> None:
+    def late(*, countdown: float) -> Retry:
+        raise SoftTimeLimitExceeded(countdown)
+
+    world.objects.outages = 1
+
+    with pytest.raises(Reject, match="True"):  # to be enqueued again
+        deliver(world, world.submit("Hello."), retry=late)
+
+
+def test_a_message_comes_again_when_what_follows_could_not_be_enqueued(world: World) -> None:
+    text = "It goes on and on for quite a while. " * 20
+    job_id = world.submit(text, long=True)
+    world.deliver(job_id, PLAN)
+    world.queue.refuses = True
+
+    with pytest.raises(Retry):
+        deliver(world, job_id, step=PLAN)

@@ -1,6 +1,13 @@
 """Text in, waveform out: a library that knows no jobs, queues, HTTP or storage."""
 
-from worker.engine.errors import DeviceLost, EngineError, EngineUnavailable, OutOfMemory, UnspeakableText
+from worker.engine.errors import (
+    DeviceLost,
+    EngineError,
+    EngineUnavailable,
+    InvalidSpeech,
+    OutOfMemory,
+    UnspeakableText,
+)
 from worker.engine.options import EngineOptions
 from worker.engine.registry import load_engine
 from worker.engine.speech import (
@@ -22,6 +29,7 @@ __all__ = [
     "EngineError",
     "EngineOptions",
     "EngineUnavailable",
+    "InvalidSpeech",
     "MeasuresMemory",
     "OutOfMemory",
     "PhonemeTiming",

@@ -17,6 +17,10 @@ class InvalidUtterance(EngineError):
     """A voice, or a number, that this engine does not have. The sentence says what was found and what is allowed."""
 
 
+class InvalidSpeech(EngineError):
+    """What came out is no speech: nothing at all, samples that are no numbers, or silence where a text should sound."""
+
+
 class OutOfMemory(EngineError):
     """An utterance does not fit into memory, even alone. The engine is fit for the next one."""
 
