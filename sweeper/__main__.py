@@ -1,0 +1,3 @@
+from sweeper.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""The only wiring of the sweeper: settings in, rounds until SIGTERM."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import uuid
+from functools import partial
+
+from shared.health_server import serve
+from shared.logging import set_up_logging
+from shared.object_store import S3ObjectStore
+from shared.queue import SweeperQueue
+from shared.sweep_store import RedisSweepStore
+from sweeper.health import Health
+from sweeper.settings import SweeperSettings
+from sweeper.sweeping import Servers, Sweeper, Terms
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0  # for what is in hand; a server that is away may take longer, and a round may be broken off
+LEAST_LOCK_SECONDS, MOST_LOCK_SECONDS = 15.0, 500.0
+
+
+def main() -> None:
+    """Sweep until SIGTERM or SIGINT; what is in hand then is finished."""
+    endings = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, endings)  # before there are threads: the main one waits for them
+    settings = SweeperSettings()
+    set_up_logging(settings.log_level)
+    health = Health(sweep_seconds=settings.sweep_seconds)
+    stopping = threading.Event()
+    serve(health, host=settings.sweeper_health_host, port=settings.sweeper_health_port)
+    sweeper = make_sweeper(settings, health, stopping)
+    rounds = partial(sweep, sweeper, health, stopping, every_seconds=settings.sweep_seconds)
+    sweeping = threading.Thread(target=rounds, name="sweeping", daemon=True)
+    sweeping.start()
+    log.info("sweeping")
+    signal.sigwait(endings)
+    stopping.set()
+    sweeping.join(STOP_SECONDS)
+    log.info("stopped")
+
+
+def sweep(sweeper: Sweeper, health: Health, stopping: threading.Event, *, every_seconds: float) -> None:
+    """Do one round after another, then make room for another sweeper."""
+    while not stopping.is_set():
+        health.began(sweeper.round())
+        health.moved()
+        stopping.wait(every_seconds)
+    sweeper.leave()
+
+
+def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.Event) -> Sweeper:
+    """Return a sweeper on the real stores."""
+
+    def go_on() -> bool:
+        health.moved()
+        return not stopping.is_set()
+
+    servers = Servers(
+        RedisSweepStore(settings.redis_url.get_secret_value()),
+        SweeperQueue(settings.broker_url.get_secret_value()),
+        S3ObjectStore(settings),
+    )
+    lock = min(max(3 * settings.sweep_seconds, LEAST_LOCK_SECONDS), MOST_LOCK_SECONDS)
+    terms = Terms(settings.patience_seconds, settings.upload_seconds, lock)
+    return Sweeper(f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4()}", servers, terms, go_on=go_on)

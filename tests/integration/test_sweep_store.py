@@ -1,0 +1,153 @@
+"""Which steps are taken for lost, by the records alone. The clock is the test's."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+
+from cli.stack.servers import LocalServers
+from shared import jobs as lifecycle
+from shared import records
+from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.jobs import Job, Lane, SpeechRequest
+from shared.ports import StepRef
+from shared.sweep_store import OVERTAKEN_SECONDS, RedisSweepStore
+
+pytestmark = pytest.mark.integration
+
+REQUEST = SpeechRequest("hello", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
+LANE = Lane.BULK
+PATIENCE = 60.0
+BEGAN = 1_000_000.0
+LEASE_SECONDS = 30.0
+
+
+@dataclass
+class World:
+    """Empty records, and a sweeper that looks every ten seconds."""
+
+    url: str
+    sweeps: RedisSweepStore
+    jobs: RedisJobStore
+    now: float = BEGAN
+    ready: int = 0
+
+    def record(self, name: str) -> StepRef:
+        """Record a job of one segment, now."""
+        job = Job(name, LANE, 5, self.now)
+
+        async def create() -> None:
+            store = AsyncRedisJobStore(self.url)
+            await store.create(job, REQUEST)
+            await store.close()
+
+        asyncio.run(create())
+        return StepRef(name, "0", LANE)
+
+    def start(self, ref: StepRef, *, token: str = "t1") -> None:
+        start = partial(lifecycle.start, token=token, now=self.now, lease_seconds=LEASE_SECONDS, redelivered=False)
+        self.jobs.change(ref.job_id, ref.step, start)
+
+    def put_back(self, ref: StepRef, *, token: str = "t1") -> None:
+        self.jobs.change(ref.job_id, ref.step, partial(lifecycle.put_back, token=token))
+
+    def lost_within(self, seconds: float) -> list[StepRef]:
+        """Sweep for that long; return what was named to be sent again."""
+        lost: list[StepRef] = []
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 10
+            counts = {**dict.fromkeys(Lane, 0), LANE: self.ready}
+            lost += self.sweeps.stranded(LANE, now=self.now, ready_messages=self.ready, patience=PATIENCE)
+            lost += self.sweeps.lapsed(now=self.now, ready_messages=counts, patience=PATIENCE)
+        return lost
+
+
+@pytest.fixture
+def world(servers: LocalServers) -> Iterator[World]:
+    url = f"{servers.environment()['EMOTIVOICE_REDIS_URL'].rpartition('/')[0]}/5"
+    client: Any = redis.Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+    with client:
+        client.flushdb()
+        yield World(url, RedisSweepStore(url), RedisJobStore(url))
+        client.flushdb()
+
+
+def test_a_step_without_a_message_is_lost_when_patience_is_over(world: World) -> None:
+    step = world.record("one")
+
+    assert world.lost_within(PATIENCE) == []
+    assert world.lost_within(10) == [step]
+    assert world.lost_within(PATIENCE - 10) == []  # its patience begins anew
+    assert world.lost_within(10) == [step]
+
+
+def test_a_message_that_was_only_on_its_way_ends_the_suspicion(world: World) -> None:
+    world.record("one")
+    assert world.lost_within(PATIENCE - 10) == []
+    world.ready = 1
+    assert world.lost_within(10) == []
+
+    world.ready = 0
+    assert world.lost_within(PATIENCE) == []
+
+
+def test_a_step_that_runs_is_not_lost(world: World) -> None:
+    world.start(world.record("one"))
+    assert world.lost_within(LEASE_SECONDS + PATIENCE - 10) == []
+
+
+def test_in_a_long_queue_a_step_is_lost_when_later_ones_were_started(world: World) -> None:
+    step = world.record("one")
+    world.ready = 1000
+    assert world.lost_within(10 * PATIENCE) == []
+
+    world.start(world.record("much later"))
+    assert world.lost_within(PATIENCE + 10) == [step]
+
+
+def test_where_nobody_works_a_step_is_sent_again_once(world: World) -> None:
+    """The messages of a lane would grow without end else, one for each such step in each minute."""
+    step = world.record("one")
+    world.now += OVERTAKEN_SECONDS + 1
+    other = world.record("later")
+    world.start(other)
+    world.put_back(other)
+    world.ready = 2
+
+    assert world.lost_within(10 * PATIENCE) == [step]
+
+    world.now += OVERTAKEN_SECONDS
+    world.start(world.record("behind the new message"))
+    assert world.lost_within(PATIENCE + 10).count(step) == 1
+
+
+def test_a_step_whose_worker_is_gone_is_sent_again_once_where_nobody_works(world: World) -> None:
+    step = world.record("one")
+    world.start(step)
+    world.ready = 1  # its own, which the broker has taken back; or that of another
+
+    assert world.lost_within(10 * PATIENCE) == [step]
+
+    world.ready = 0
+    assert world.lost_within(10) == [step]
+    assert world.lost_within(PATIENCE - 10) == []
+
+
+def test_what_was_sent_again_is_forgotten_when_it_is_done(world: World) -> None:
+    step = world.record("one")
+    world.lost_within(PATIENCE + 10)
+    world.start(step)
+    fail = partial(lifecycle.fail, token="t1", now=world.now, failure=lifecycle.Failure("engine_failed", ""))
+    world.jobs.change(step.job_id, step.step, fail)
+
+    world.ready = 1
+    world.lost_within(10)
+
+    client: Any = redis.Redis.from_url(world.url)  # pyright: ignore[reportUnknownMemberType]
+    with client:
+        assert not client.exists(f"sent_again:{LANE}", records.suspects_key(LANE), records.LEASES)
