@@ -41,7 +41,7 @@ class Client:
             transport=transport,
             timeout=ANSWER_SECONDS,
             follow_redirects=True,  # audio may lie behind a link to the object store
-            trust_env=not _loopback(url),  # a proxy can't reach this machine's own loopback
+            trust_env=not loopback(url),  # a proxy can't reach this machine's own loopback
         )
         self._sleep = sleep
         self._reached = False
@@ -159,7 +159,7 @@ def _base(url: str) -> httpx.URL:
     return base
 
 
-def _loopback(url: str) -> bool:
+def loopback(url: str) -> bool:
     host = httpx.URL(url).host
     try:
         return ip_address(host).is_loopback

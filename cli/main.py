@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import model, speaking, tables
+from cli import dead, model, speaking, tables
 from cli.errors import ClientError
+from cli.init import EPILOG, init
 from cli.stack.engine import Device, Engine, ModelDir
 from cli.stack.up import up
 from shared.jobs import JobState
@@ -216,6 +217,8 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
 
 
 app.add_typer(model.app, name="model")
+app.add_typer(dead.app, name="dead")
+app.command(epilog=EPILOG)(init)
 
 app.command(
     epilog=(

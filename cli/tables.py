@@ -13,7 +13,7 @@ PIPE_WIDTH = 200  # columns, where there is no terminal to fit
 
 
 def show_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(_json(value))
 
 
 def show_jobs(jobs: list[Json]) -> None:
@@ -52,8 +52,7 @@ def show_job(job: Json) -> None:
         "link": result["url"] if result else "",
         "error": f"{error['message']} [{error['code']}]" if error else "",
     }
-    width = max(map(len, facts))
-    typer.echo("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items() if value))
+    _show_facts(facts)
 
 
 def show_voices(catalogue: Json) -> None:
@@ -74,10 +73,50 @@ def show_voices(catalogue: Json) -> None:
         _show(("voice", "why"), [(one["id"], one["reason"]) for one in catalogue["missing"]])
 
 
+def show_dead_letters(letters: list[Json]) -> None:
+    rows = [
+        (
+            letter["id"],
+            letter["queue"],
+            letter["reason"],
+            _local(letter["died_at"]),
+            letter["problem"] or f"{letter['job_state']} {letter['failure_code'] or ''}",
+        )
+        for letter in letters
+    ]
+    _show(("dead letter", "from", "reason", "when", "job"), rows)
+
+
+def show_dead_letter(letter: Json) -> None:
+    """Show one dead letter: what is known of it, its headers, and as much of its body as is there."""
+    facts = {
+        "dead letter": letter["id"],
+        "from": f"{letter['queue']}, {letter['reason']}",
+        "when": _local(letter["died_at"]),
+        "problem": letter["problem"],
+        "job": f"{letter['job_state']} {letter['failure_code'] or ''}" if letter["job_state"] else "",
+    }
+    _show_facts(facts)
+    for title, part in (("the job's record", letter["job"]), ("headers", letter["headers"])):
+        if part:
+            typer.echo(f"\n{title}:\n{_json(part)}")
+    cut = ", of which this is the beginning" if letter["body_cut"] else ""
+    typer.echo(f"\nbody, {letter['body_bytes']} bytes{cut}:\n{letter['body']}")
+
+
 def show_emotions(emotions: Json) -> None:
     typer.echo("\n".join(emotions["emotions"]))
     if emotions["free_text"]:
         typer.echo("\nAny sentence may stand for an emotion too.")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _show_facts(facts: dict[str, str]) -> None:
+    width = max(map(len, facts))
+    typer.echo("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items() if value))
 
 
 def _local(time: str | None) -> str:

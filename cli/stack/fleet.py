@@ -1,4 +1,4 @@
-"""The whole product as child processes: servers, gateway, one worker for each lane."""
+"""The whole product as child processes: servers, gateway, one worker for each lane, sweeper."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class Watcher:
 
 
 class Fleet:
-    """Servers, gateway and workers that start and stop as one."""
+    """Servers, gateway, workers and sweeper that start and stop as one."""
 
     def __init__(
         self,
@@ -44,37 +44,51 @@ class Fleet:
         worker_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.servers = LocalServers(folder, rabbitmq=rabbitmq)
-        gateway_port, *health_ports = free_ports(1 + len(Lane))
+        gateway_port, self.sweeper_port, *health_ports = free_ports(2 + len(Lane))
         self._watcher = watcher or Watcher()
         self.port = port or gateway_port
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._temporary = self._empty_temporary_folder()
         self.health_ports = dict(zip(Lane, health_ports, strict=True))
-        self.topology = self._process("topology", "shared.topology")
+        # Without the variable it would look after whatever broker it names, beside ours.
+        self.init = self._process("init", "cli init --wait 20", {"EMOTIVOICE_BROKER_ADMIN_URL": ""})
         self.gateway = self._process(
             "gateway",
             "gateway",
             {"EMOTIVOICE_GATEWAY_HOST": LOOPBACK, "EMOTIVOICE_GATEWAY_PORT": str(self.port)},
         )
         self.workers = {lane: self._worker(lane, worker_settings or {}) for lane in Lane}
+        self.sweeper = self._process(
+            "sweeper",
+            "sweeper",
+            {
+                "EMOTIVOICE_SWEEPER_HEALTH_HOST": LOOPBACK,
+                "EMOTIVOICE_SWEEPER_HEALTH_PORT": str(self.sweeper_port),
+            },
+        )
+
+    @property
+    def ours(self) -> list[Process]:
+        """The processes that are this product."""
+        return [self.gateway, *self.workers.values(), self.sweeper]
 
     @property
     def processes(self) -> list[Process]:
-        return [*self.servers.processes, self.gateway, *self.workers.values()]
+        return [*self.servers.processes, *self.ours]
 
     def start(self) -> None:
         """Start everything and wait until it takes work; on failure, leave nothing behind.
 
-        RabbitMQ takes longest to boot, so gateway and workers load beside it and connect when it is there.
+        RabbitMQ takes longest to boot, so the others load beside it and connect when it is there.
         """
         try:
             self.servers.launch()
             wait_ready([self.servers.redis, self.servers.s3], stop_asked=self._watcher.stop_asked)
-            for process in [self.gateway, *self.workers.values()]:
+            for process in self.ours:
                 process.launch()
             self._wait(self.servers.processes)
-            self.topology.launch()
-            self.topology.finish()
+            self.init.launch()
+            self.init.finish()
             self._wait(self.processes)
         except BaseException:
             self.kill()
@@ -87,12 +101,12 @@ class Fleet:
     def stop(self, *, discard: bool = False) -> None:
         """Stop taking work, finish what is in hand, stop the servers: at once when their data is to be discarded."""
         hurry = self._watcher.hurry
-        stop_all([self.gateway, *self.workers.values()], DRAIN_SECONDS, hurry=hurry)
+        stop_all(self.ours, DRAIN_SECONDS, hurry=hurry)
         self.servers.stop(hurry=lambda: discard or hurry())
 
     def kill(self) -> None:
         """End everything at once."""
-        kill_all([*self.processes, self.topology])
+        kill_all([*self.processes, self.init])
         self.servers.kill()
 
     def __enter__(self) -> Self:
@@ -112,7 +126,7 @@ class Fleet:
         wait_ready(processes, tell, watched=self.processes, stop_asked=self._watcher.stop_asked)
 
     def _empty_temporary_folder(self) -> str:
-        """Where gateway and workers put temporary files; a killed one leaves its own, which go at the next start."""
+        """Where our processes put temporary files; a killed one leaves its own, which go at the next start."""
         folder = self.servers.folder / "tmp"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -124,14 +138,14 @@ class Fleet:
         worker.ready_seconds = LOAD_SECONDS
         return worker
 
-    def _process(self, name: str, module: str, settings: dict[str, str] | None = None) -> Process:
+    def _process(self, name: str, program: str, settings: dict[str, str] | None = None) -> Process:
         settings = settings or {}
         command = Command(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", *program.split()],
             log=self.servers.folder.log(name),
             environment={**YIELDING, **os.environ, "TMPDIR": self._temporary, **self.servers.environment(), **settings},
             folder=CODE_FOLDER,
             end_with_us="KILL",  # the servers end at the same moment; a message in hand goes back to its queue
         )
-        port = int(settings.get("EMOTIVOICE_GATEWAY_PORT") or settings.get("EMOTIVOICE_HEALTH_PORT") or 0)
+        port = int(next((value for key, value in settings.items() if key.endswith("_PORT")), 0))
         return Process(name, command, answers=lambda: http_ok(port, "/readyz"))

@@ -25,6 +25,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
     keep_open: Collection[int] = ()  # file descriptors that the child inherits
+    before: Callable[[], None] = lambda: None  # what is to be done before each start
     end_with_us: Literal["TERM", "KILL"] = "TERM"  # what the child gets when this process is killed
 
 
@@ -64,6 +65,7 @@ class Process:
         """Start the child without waiting for it to be ready."""
         if self.running:
             return
+        self._command.before()
         log = self._command.log
         log.parent.mkdir(parents=True, exist_ok=True)
         rotate(log)

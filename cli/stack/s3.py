@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import sys
+from functools import partial
+from pathlib import Path
 
 from cli.stack.errors import StackError
 from cli.stack.folder import DataFolder
@@ -22,5 +24,18 @@ def s3_server(folder: DataFolder, *, port: int, secret_key: str) -> Process:
     arguments += ["--data-dir", str(data), "--log-level", "warning", "--no-access-log"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NANIO_")}
     environment |= {"NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": secret_key}
-    command = Command(arguments, log=folder.log("s3"), environment=environment, folder=data, keep_open=folder.inherited)
+    command = Command(
+        arguments,
+        log=folder.log("s3"),
+        environment=environment,
+        folder=data,
+        keep_open=folder.inherited,
+        before=partial(_clear_half_written, data),
+    )
     return Process("s3", command, answers=lambda: speaks_http(port))
+
+
+def _clear_half_written(data: Path) -> None:
+    """Delete what a killed server has left: it would refuse to write that object for ever."""
+    for left in data.rglob("*.tmp"):
+        left.unlink()

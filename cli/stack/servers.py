@@ -1,11 +1,12 @@
 """The private servers of one local stack: RabbitMQ, Redis and S3 on loopback ports, in one data folder."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cli.stack.folder import DataFolder
+from cli.stack.folder import DataFolder, write_private
 from cli.stack.probes import LOOPBACK, free_ports
 from cli.stack.process import Process, kill_all, stop_all, wait_ready
 from cli.stack.rabbitmq import Ports, RabbitMQ, rabbitmq_installed
@@ -14,6 +15,7 @@ from cli.stack.s3 import ACCESS_KEY, s3_server
 
 BUCKET = "emotivoice"
 REGION = "us-east-1"
+SETTINGS_FILE = "settings.env"
 NOT_CRASH_SAFE = (
     "RabbitMQ is not installed, so messages travel through Redis. That is not crash-safe: when a worker is killed, "
     "its work starts again only after some minutes. For the real thing: apt-get install rabbitmq-server"
@@ -67,6 +69,8 @@ class LocalServers:
 
     def launch(self) -> None:
         """Start every server without waiting for any but epmd, which the node must find at its start."""
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in self.environment().items()]
+        write_private(self.folder / SETTINGS_FILE, "".join(lines))  # for `emotivoice dead` in another terminal
         if self.broker:
             self.broker.epmd.start()
         for process in self.processes:

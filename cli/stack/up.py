@@ -15,7 +15,7 @@ from cli.stack.errors import Interrupted, StackError
 from cli.stack.fleet import Fleet, Watcher
 from cli.stack.folder import default_folder
 from cli.stack.probes import free_ports, is_free
-from cli.stack.servers import NOT_CRASH_SAFE
+from cli.stack.servers import NOT_CRASH_SAFE, SETTINGS_FILE
 
 WATCH_SECONDS = 0.2
 DEFAULT_PORT = 8080
@@ -65,7 +65,7 @@ def up(  # noqa: PLR0913, PLR0917 - the options of the command
     model_dir: ModelDir = None,
     device: Device = None,
 ) -> None:
-    """Run the whole service on this machine: servers, gateway and workers. Ctrl-C stops it."""
+    """Run the whole service on this machine: servers, gateway, workers and sweeper. Ctrl-C stops it."""
     stop = StopRequests()
     chosen = EngineChoice(engine, model_dir, device)
     try:
@@ -130,13 +130,15 @@ def usable_port(wanted: int) -> int:
 
 def greeting(fleet: Fleet) -> str:
     """Where everything is, and a first request."""
-    workers = "\n".join(f"  {lane:<12} http://127.0.0.1:{port}/metrics" for lane, port in fleet.health_ports.items())
+    ports = {**fleet.health_ports, "sweeper": fleet.sweeper_port}
+    others = "\n".join(f"  {name:<12} http://127.0.0.1:{port}/metrics" for name, port in ports.items())
     return f"""
   API          {fleet.url}
   reference    {fleet.url}/docs
   metrics      {fleet.url}/metrics
-{workers}
+{others}
   logs         {fleet.servers.folder.path / "logs"}
+  settings     {fleet.servers.folder.path / SETTINGS_FILE}
 
   curl -X POST {fleet.url}/v1/jobs -H 'Content-Type: application/json' -d '{{"text": "Hello from the fleet."}}'
 

@@ -67,6 +67,7 @@ def job_status(job_id: str, state: str, *, done: int = 0, total: int = 3, error:
         created_at=_LONG_AGO,
         started_at=_LONG_AGO,
         finished_at=_LONG_AGO if finished else None,
+        expires_at=_LONG_AGO if finished else None,
         request=request,
         metadata={},
         result=_result(job_id) if state == "succeeded" else None,

@@ -19,7 +19,7 @@ from gateway.schemas import JobError
 from shared.audio_formats import FORMATS
 from tests.cli.fake_gateway import AUDIO, FakeGateway, job_status, problem, served
 
-COMMANDS = ("say", "jobs", "status", "cancel", "voices", "emotions", "up", "demo")
+COMMANDS = ("say", "jobs", "status", "cancel", "voices", "emotions", "dead", "init", "up", "demo")
 
 
 @pytest.fixture

@@ -93,6 +93,25 @@ def test_s3_keeps_objects_over_a_restart(stack: LocalServers) -> None:
         assert answer.read() == b"RIFF"
 
 
+def test_s3_takes_an_object_anew_that_it_was_killed_at(stack: LocalServers) -> None:
+    """Killed while it writes, the server leaves a file by which it would refuse that object for ever."""
+    client = s3_client(stack)
+    client.make_bucket(bucket_name="cut")
+    client.put_object(bucket_name="cut", object_name="a.wav", data=io.BytesIO(b"RIFF"), length=4)
+    folder = stack.folder.path / "s3"
+    names = [path for path in folder.rglob("*") if path.is_file() and "a.wav" in path.name]
+    stack.s3.kill()
+    for path in names:
+        path.with_name(f"{path.name}.tmp").touch()
+
+    stack.s3.start()
+
+    assert not list(folder.rglob("*.tmp"))
+    client.put_object(bucket_name="cut", object_name="a.wav", data=io.BytesIO(b"WAVE"), length=4)
+    with client.get_object(bucket_name="cut", object_name="a.wav") as answer:
+        assert answer.read() == b"WAVE"
+
+
 def test_redis_refuses_clients_without_the_password(stack: LocalServers) -> None:
     port = int(stack.environment()["EMOTIVOICE_REDIS_URL"].rpartition(":")[2].split("/")[0])
     with Redis(port=port, retry=Retry(NoBackoff(), 0)) as client, pytest.raises(AuthenticationError):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ import pytest
 from cli.stack.fleet import Fleet
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
-from cli.stack.process import Command, Process, kill_all
+from cli.stack.process import Command, Process, check_running, kill_all
 from cli.stack.servers import LocalServers
 from shared.jobs import Lane
 from shared.settings import SharedSettings
-from tests.api import Api
+from tests.api import Api, Json
 from tests.engines import GATE, Gate
+from tests.waiting import wait_for
+
+ANSWERED_WITHIN_SECONDS = 10
 
 _numbers = count(1)
 
@@ -53,8 +57,8 @@ class RunningFleet:
 
     @property
     def ready(self) -> bool:
-        """Whether gateway and workers take work."""
-        ports = [self.fleet.port, *self.fleet.health_ports.values()]
+        """Whether gateway, workers and sweeper take work."""
+        ports = [self.fleet.port, *self.fleet.health_ports.values(), self.fleet.sweeper_port]
         return all(http_ok(port, "/readyz") for port in ports)
 
     def new_worker(self, lane: Lane = Lane.INTERACTIVE, **settings: str) -> Worker:
@@ -114,3 +118,36 @@ def settings(servers: LocalServers, monkeypatch: pytest.MonkeyPatch) -> SharedSe
     for name, value in servers.environment().items():
         monkeypatch.setenv(name, value)
     return SharedSettings()
+
+
+@contextmanager
+def stopped(server: Process | None) -> Generator[None]:
+    """Within the block the server is away."""
+    assert server
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@pytest.fixture
+def nobody_restarted(fleet: RunningFleet) -> Iterator[None]:
+    """Whatever a test does to the servers, gateway, workers and sweeper are the same processes after it, and work."""
+    ours = fleet.fleet.ours
+    before = [process.pid for process in ours]
+    yield
+    check_running(ours)
+    assert [process.pid for process in ours] == before
+    wait_for(lambda: fleet.ready)
+    assert fleet.api.spoken(f"Everything works again, {time.time_ns()}.")["attempts"] == 1
+
+
+def refused(fleet: RunningFleet, **headers: str) -> Json:
+    """Submit a job that can't be taken now; return the problem."""
+    started = time.monotonic()
+    answer = fleet.api.http.post("/v1/jobs", json={"text": "Hello?"}, headers=headers)
+    assert time.monotonic() - started < ANSWERED_WITHIN_SECONDS
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    return answer.json()

@@ -9,8 +9,9 @@ import pytest
 from cli.stack.probes import free_ports
 from shared.jobs import Lane
 from shared.lane_reader import LaneReader, LaneUnreachable, Taken
-from shared.queue import DEAD_QUEUE, EXCHANGE, QUEUES, declare, make_app, queue_name, worker_queue
+from shared.queue import DEAD_QUEUE, EXCHANGE, QUEUES, make_app, queue_name, worker_queue
 from shared.settings import SharedSettings
+from shared.topology import declare
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration

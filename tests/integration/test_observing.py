@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 def our_logs(fleet: RunningFleet) -> list[Path]:
-    return [path for path in fleet.logs.iterdir() if path.name.startswith(("gateway", "worker", "topology"))]
+    return [path for path in fleet.logs.iterdir() if path.name.startswith(("gateway", "worker"))]
 
 
 def lines(fleet: RunningFleet, name: str) -> Iterator[Json]:

@@ -1,53 +1,16 @@
 """A server that goes away is told to the client at once; when it is back, everything goes on without a restart."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
-from cli.stack.process import Process, check_running
 from shared.jobs import Lane
-from tests.api import Json, metric
-from tests.integration.conftest import RunningFleet
+from tests.api import metric
+from tests.integration.conftest import RunningFleet, refused, stopped
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.integration
-
-ANSWERED_WITHIN_SECONDS = 10
-
-
-@contextmanager
-def stopped(server: Process | None) -> Generator[None]:
-    """Within the block the server is away."""
-    assert server
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@pytest.fixture(autouse=True)
-def nobody_restarted(fleet: RunningFleet) -> Iterator[None]:
-    """Whatever a test does to the servers, gateway and workers are the same processes after it, and work."""
-    ours = [fleet.fleet.gateway, *fleet.fleet.workers.values()]
-    before = [process.pid for process in ours]
-    yield
-    check_running(ours)
-    assert [process.pid for process in ours] == before
-    wait_for(lambda: fleet.ready)
-    assert fleet.api.spoken(f"Everything works again, {time.time_ns()}.")["attempts"] == 1
-
-
-def refused(fleet: RunningFleet, **headers: str) -> Json:
-    """Submit a job that can't be taken now; return the problem."""
-    started = time.monotonic()
-    answer = fleet.api.http.post("/v1/jobs", json={"text": "Hello?"}, headers=headers)
-    assert time.monotonic() - started < ANSWERED_WITHIN_SECONDS
-    assert answer.status_code == 503, answer.text
-    assert int(answer.headers["Retry-After"]) > 0
-    return answer.json()
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("nobody_restarted")]
 
 
 def unready(fleet: RunningFleet) -> Callable[[], str]:

@@ -13,8 +13,9 @@ import pytest
 from cli.stack.probes import free_ports
 from shared.errors import QueueUnavailable
 from shared.jobs import Lane
-from shared.queue import QUEUES, CeleryJobQueue, GatewayQueue, declare, make_app, queue_name, worker_queue
+from shared.queue import QUEUES, CeleryJobQueue, GatewayQueue, make_app, queue_name, worker_queue
 from shared.settings import SharedSettings
+from shared.topology import declare
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -141,10 +142,6 @@ def test_a_worker_that_may_not_wait_is_told_too() -> None:
 
     with pytest.raises(QueueUnavailable):
         queue.enqueue("job-1", "0", lane=Lane.BULK)
-
-
-def test_the_topology_may_be_declared_again(url: str) -> None:
-    assert declare(url) == declare(url) == ["tts.dead", "tts.interactive", "tts.bulk", "tts.assembly"]
 
 
 def test_what_a_worker_rejects_is_kept(url: str, channel: Any) -> None:
