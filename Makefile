@@ -1,7 +1,7 @@
 # `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
 # ENGINE=emotivoice MODEL_DIR=... (and DEVICE=cuda:1) lets demo and up speak with a model; docs/models.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit static check bench lock wheelhouse clean setup-demo setup-model setup-dev
+.PHONY: help demo up test unit faults static check bench lock wheelhouse clean setup-demo setup-model setup-dev
 
 ENGINE ?= $(EMOTIVOICE_ENGINE)
 setup_engine := $(if $(filter emotivoice,$(ENGINE)),setup-model,setup-demo)
@@ -20,7 +20,10 @@ test: setup-dev ## run every test; servers are started and stopped by the suite
 	.venv/bin/python -m pytest $(ARGS)
 
 unit: setup-dev ## run the tests that need nothing but Python
-	.venv/bin/python -m pytest -m "not integration and not e2e" $(ARGS)
+	.venv/bin/python -m pytest -m "not integration and not e2e and not faults" $(ARGS)
+
+faults: setup-dev ## break servers and processes on purpose; ARGS="--faults=long --faults-report FILE" for every cell
+	.venv/bin/python -m pytest -m faults $(ARGS)
 
 static: setup-dev ## lint, format, types, imports
 	.venv/bin/ruff check

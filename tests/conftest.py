@@ -7,6 +7,11 @@ import pytest
 from cli.stack.servers import LocalServers
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=["short", "long"], default="short", help="how much of tests/faults to run")
+    parser.addoption("--faults-report", metavar="FILE", help="where to write the table of the fault matrix")
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServers]:
     """RabbitMQ, Redis and S3 of this test run: empty at its start, gone at its end."""
