@@ -21,21 +21,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.console import Console
-from rich.table import Table
 
+from bench.figures import Figure, show
 from bench.http_load import post_many
 from bench.jobs import finished as finished_job
 from bench.jobs import submit, timestamp
+from bench.processes import command, environment, new_worker
 from cli.stack.fleet import Fleet
-from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
-from cli.stack.process import Command, Process
+from cli.stack.process import Process
 from shared.jobs import Lane
 from shared.object_store import S3ObjectStore
 from shared.settings import SharedSettings
@@ -43,17 +42,6 @@ from shared.settings import SharedSettings
 TEXT = "The quick brown fox jumps over the lazy dog, and then it sleeps until noon."
 UTTERANCE_SECONDS = 0.2
 UNSEEN_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure, and the bar it is held to."""
-
-    name: str
-    value: float
-    unit: str
-    bar: str = ""
-    passed: bool | None = None
 
 
 def main() -> None:
@@ -73,7 +61,7 @@ def main() -> None:
             *throughput(fleet, submissions=options.submissions),
             *start_to_ready(fleet),
         ]
-    _print(figures)
+    show(figures, title="The service's own cost")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
     options.output.write_text(
@@ -121,7 +109,7 @@ def throughput(fleet: Fleet, *, submissions: int) -> list[Figure]:
     for worker in fleet.workers.values():
         worker.stop()
     (port,) = free_ports(1)
-    bare = _child(fleet, "bare", ["-m", "uvicorn", "bench.bare:app", "--port", str(port), "--log-level", "warning"])
+    bare = command(fleet, "bare", ["-m", "uvicorn", "bench.bare:app", "--port", str(port), "--log-level", "warning"])
     bare_process = Process("bare", bare, answers=lambda: http_ok(port, "/openapi.json"))
     ours: list[float] = []
     floor: list[float] = []
@@ -151,8 +139,8 @@ def busy_share(fleet: Fleet, *, segments: int) -> list[Figure]:
     fleet.workers[Lane.INTERACTIVE].stop()
     with httpx.Client(base_url=fleet.url, timeout=60) as client:
         ids = [submit(client, text=f"{number}: {TEXT}") for number in range(segments)]
-        with _environment(HUMMING_UTTERANCE_SECONDS=str(UTTERANCE_SECONDS)):
-            slow = _worker(fleet, "slow")
+        with environment(HUMMING_UTTERANCE_SECONDS=str(UTTERANCE_SECONDS)):
+            slow = new_worker(fleet, "slow")
         slow.start()
         finished = [finished_job(client, job_id) for job_id in ids]
         slow.stop()
@@ -170,8 +158,8 @@ def start_to_ready(fleet: Fleet) -> list[Figure]:
     """A worker of each engine, from its process's start to its first message, three times each."""
     figures: list[Figure] = []
     for engine in ("bench.engines:humming", "builtin"):
-        with _environment(EMOTIVOICE_ENGINE=engine):
-            seconds = [_start_seconds(_worker(fleet, "starting")) for _ in range(3)]
+        with environment(EMOTIVOICE_ENGINE=engine):
+            seconds = [_start_seconds(new_worker(fleet, "starting")) for _ in range(3)]
         figures.append(Figure(f"start to ready, {engine.split(':')[-1]}", statistics.median(seconds), "s"))
     return figures
 
@@ -198,7 +186,7 @@ def _empty_task(fleet: Fleet) -> Generator[Any]:
 
     arguments = ["-m", "celery", "--quiet", "-A", "bench.bare:celery_app", "worker", "-P", "prefork", "-c", "1"]
     arguments += ["-Q", QUEUE.name, "--without-gossip", "--without-mingle", "-l", "WARNING"]
-    worker = Process("empty", _child(fleet, "empty", arguments))
+    worker = Process("empty", command(fleet, "empty", arguments))
     worker.start()
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
         told.bind(f"{folder}/told")
@@ -216,28 +204,6 @@ def _empty_task(fleet: Fleet) -> Generator[Any]:
             worker.stop()
 
 
-def _worker(fleet: Fleet, name: str) -> Process:
-    (port,) = free_ports(1)
-    with _environment(EMOTIVOICE_LANE="interactive", EMOTIVOICE_HEALTH_PORT=str(port)):
-        return Process(name, _child(fleet, name, ["-m", "worker"]), answers=lambda: http_ok(port, "/readyz"))
-
-
-def _child(fleet: Fleet, name: str, arguments: Sequence[str]) -> Command:
-    environment = {**os.environ, **fleet.servers.environment()}
-    return Command([sys.executable, *arguments], fleet.servers.folder.log(name), environment, CODE_FOLDER)
-
-
-@contextlib.contextmanager
-def _environment(**variables: str) -> Generator[None]:
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def _job(client: httpx.Client) -> dict[str, Any]:
     return finished_job(client, submit(client, text=_new_text()))
 
@@ -248,7 +214,7 @@ def _new_text() -> str:
 
 
 def _objects(fleet: Fleet) -> S3ObjectStore:
-    with _environment(**fleet.servers.environment()):
+    with environment(**fleet.servers.environment()):
         return S3ObjectStore(SharedSettings())
 
 
@@ -260,15 +226,6 @@ def _timed_put(objects: S3ObjectStore, data: bytes) -> float:
 
 def _p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100)[98]
-
-
-def _print(figures: Sequence[Figure]) -> None:
-    table = Table("figure", "value", "", "bar", "", title="The service's own cost")
-    table.columns[1].justify = "right"
-    for figure in figures:
-        verdict = {None: "", True: "met", False: "MISSED"}[figure.passed]
-        table.add_row(figure.name, f"{figure.value:.2f}", figure.unit, figure.bar, verdict)
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from celery import signals
 from shared.jobs import Lane
 from shared.logging import set_up_logging
 from shared.queue import QUEUES, make_app, queue_name
+from worker.ready_marks import ReadyMarks
 from worker.runtime import Runtime, start_runtime
 from worker.settings import WorkerSettings
 from worker.tasks import register
@@ -27,7 +28,7 @@ def main() -> None:
     loaded: list[Runtime] = []
 
     def load(**_: Any) -> None:
-        runtime = start_runtime(app, settings, draining=lambda: False)
+        runtime = start_runtime(app, settings, ReadyMarks())
         # No companions: the pool's own threads meet at the engine.
         loaded.append(Runtime(settings, runtime.jobs, runtime.objects, runtime.queue, runtime.engine, runtime.shared))
 

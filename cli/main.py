@@ -14,6 +14,8 @@ import typer
 from cli import dead, model, speaking, tables
 from cli.errors import ClientError
 from cli.init import EPILOG, init
+from cli.plan import EPILOG as PLAN_EPILOG
+from cli.plan import plan
 from cli.stack.engine import Device, Engine, ModelDir
 from cli.stack.up import up
 from shared.jobs import JobState
@@ -219,6 +221,7 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
 app.command(epilog=EPILOG)(init)
+app.command(epilog=PLAN_EPILOG)(plan)
 
 app.command(
     epilog=(

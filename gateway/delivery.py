@@ -2,17 +2,29 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NoReturn
 
 from anyio import to_thread
 
 from gateway.dependencies import Services
-from shared.errors import AudioExpired, AudioLost, AudioMissing, AudioNotReady, QueueUnavailable, StorageUnavailable
+from shared.errors import (
+    AudioExpired,
+    AudioLost,
+    AudioMissing,
+    AudioNotReady,
+    QueueUnavailable,
+    StorageUnavailable,
+    StoreUnavailable,
+)
 from shared.jobs import Audio, JobState
 from shared.ports import JobView
 
 log = logging.getLogger(__name__)
+
+DELETING_SECONDS = 5.0  # well below the sweeper's patience, after which it deletes them too
 
 
 class AudioDamaged(AudioMissing):
@@ -63,14 +75,16 @@ async def make_again(job_id: str, services: Services) -> NoReturn:
 
 
 async def delete_objects(keys: list[str], services: Services) -> None:
-    """Delete objects that no record points to; what can't be deleted now, the sweeper deletes."""
-    try:
+    """Delete objects that no record points to. What can't be deleted soon, the sweeper deletes later."""
+    gone: list[str] = []
+    until = time.monotonic() + DELETING_SECONDS
+    with suppress(StorageUnavailable, StoreUnavailable):
         for key in keys:
+            if time.monotonic() > until:
+                break
             await to_thread.run_sync(services.objects.delete, key)
-    except StorageUnavailable as error:
-        log.warning("objects are left to the sweeper: %s", error)
-    else:
-        await services.jobs.deleted(keys)
+            gone.append(key)
+        await services.jobs.deleted(gone)
 
 
 def verified(chunks: Iterator[bytes], audio: Audio) -> Iterator[bytes]:

@@ -72,7 +72,7 @@ async def _replayed(job_id: str, services: Services, *, key: str) -> Submission 
         await _enqueue(job, services)
     view = await services.jobs.view(job_id)
     if view is None:
-        await services.jobs.forget_key(key)
+        await services.jobs.forget_key(key, job_id)
     refused = view and view.job.failure and view.job.failure.code == QueueUnavailable.code
     return None if view is None or refused else Submission(view, replayed=True)
 

@@ -42,6 +42,8 @@ def commit_argument(
     if job != was.job:
         commands += _job_commands(was.job, job)
     commands += _no_longer_open(was.job) if job.finished else _open_commands(job, step, now)
+    if was.step.audio_address and not step.audio_address:
+        commands += [_let_go(was.step.audio_address, job)]
     if audio:
         commands += _audio_commands(job, audio)
     if segments:
@@ -106,11 +108,10 @@ def final_argument(raw_job: str, was: Job, job: Job, *, key: str = "") -> str:
 
 def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[str], *, now: float) -> str:
     """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join."""
-    commands = [*_job_commands(was, job), ["HDEL", records.steps_key(job.id), *steps, JOIN]]
+    commands = [*_job_commands(was, job), *_in_portions(["HDEL", records.steps_key(job.id)], [*steps, JOIN])]
     commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in steps]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
-    if was.audio_address:
-        commands += [["DEL", records.audio_record_key(was.audio_address)]]
+    commands += [_let_go(was.audio_address, job)] if was.audio_address else []
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
 
 
@@ -124,6 +125,7 @@ def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], 
 def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
     """Return the argument of `remove.lua` that forgets a finished job."""
     commands = [
+        *_no_longer_open(job),  # it may have been opened again just now
         ["DEL", *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key))],
         ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
         *(["ZREM", index, job.id] for index in (records.ALL_JOBS, records.state_key(job.state), records.EXPIRING)),
@@ -177,8 +179,16 @@ def _no_longer_open(job: Job) -> list[Command]:
     for lane in dict.fromkeys(job.lane_of(step) for step in job.steps()):
         members = [member(job.id, step) for step in job.steps() if job.lane_of(step) is lane]
         for index in (records.waiting_key(lane), records.LEASES):
-            commands += [["ZREM", index, *members[n : n + MOST_MEMBERS]] for n in range(0, len(members), MOST_MEMBERS)]
+            commands += _in_portions(["ZREM", index], members)
     return commands
+
+
+def _in_portions(command: Command, members: Sequence[str]) -> list[Command]:
+    return [[*command, *members[n : n + MOST_MEMBERS]] for n in range(0, len(members), MOST_MEMBERS)]
+
+
+def _let_go(address: str, job: Job) -> Command:
+    return ["SREM", f"{records.audio_record_key(address)}:jobs", job.id]
 
 
 def _audio_commands(job: Job, audio: Audio) -> list[Command]:

@@ -21,6 +21,7 @@ from shared.changes import (
     commit_argument,
     creation_argument,
     final_argument,
+    member,
     removal_argument,
     reopening_argument,
     repeat_argument,
@@ -28,12 +29,16 @@ from shared.changes import (
 )
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, JobView, LaneLoad, Reopened, Segment
+from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobView, LaneLoad, Reopened, Segment
 
 log = logging.getLogger(__name__)
 
 CHANGED, AUDIO_GONE = 1, -1  # what commit.lua answers; 0: another change came first
-FORGET = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+KEEP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
+FREE = (
+    "local taken = redis.call('GET', KEYS[1]) "
+    "if taken and cjson.decode(taken)[1] == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+)
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 # What uvloop says, where asyncio's own loop raises OSError, of a connection that was reset before the first command.
 CLOSED_MEANWHILE = "the handler is closed"
@@ -74,6 +79,7 @@ class RedisJobStore:
         self._commit = self._redis.register_script(script("commit"))
         self._claim = self._redis.register_script(script("claim"))
         self._drop_claim = self._redis.register_script(script("drop_claim"))
+        self._forget = self._redis.register_script(script("forget"))
 
     def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None:
         with translated():
@@ -127,28 +133,28 @@ class RedisJobStore:
         found = [records.load_audio(raw) if raw and raw != "deleting" else None for raw in stored]
         return {name: audio or address for name, audio, address in zip(numbers, found, addresses, strict=True)}
 
-    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+    def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         names = [records.audio_record_key(address), records.speaking_key(address), records.UPLOADING]
         with translated():
-            reply = self._claim(keys=names, args=[holder, int(seconds * 1000), key, time.time()])
+            reply = self._claim(keys=names, args=[holder.step, holder.token, int(seconds * 1000), key, time.time()])
         if reply == "deleting":
             raise StorageUnavailable("the same audio is being deleted just now")
         return AudioClaim(reply) if reply in set(AudioClaim) else records.load_audio(reply)
 
-    def keep_claim(self, address: str, *, seconds: float) -> None:
+    def keep_claim(self, address: str, *, holder: Holder, seconds: float) -> None:
         with translated():
-            self._redis.pexpire(records.speaking_key(address), int(seconds * 1000))
+            self._redis.eval(KEEP, 1, records.speaking_key(address), str(holder), int(seconds * 1000))
 
-    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+    def drop_claim(self, address: str, *, key: str, holder: Holder, stored: bool) -> None:
+        names = [records.speaking_key(address), records.UPLOADING]
         with translated():
-            self._drop_claim(
-                keys=[records.speaking_key(address), records.UPLOADING], args=[holder, key, "1" if stored else "0"]
-            )
+            self._drop_claim(keys=names, args=[str(holder), key, "1" if stored else "0"])
 
     def forget_audio(self, audio: Audio) -> None:
-        name = records.audio_record_key(audio.address)
         with translated():
-            self._redis.eval(FORGET, 1, name, records.dump(audio))
+            self._forget(
+                keys=[records.audio_record_key(audio.address), records.GARBAGE], args=[audio.sha256, time.time()]
+            )
 
     def announce(self, catalogue: Catalogue) -> None:
         with translated():
@@ -209,12 +215,16 @@ class AsyncRedisJobStore:
         self._commit = self._redis.register_script(script("commit"))
         self._remove = self._redis.register_script(script("remove"))
         self._deleted = self._redis.register_script(script("deleted"))
+        self._forget = self._redis.register_script(script("forget"))
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
 
     async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
         with translated():
             reply = await self._commit(args=[creation_argument(job, request, key=key, fingerprint=fingerprint)])
+            if reply == 0:  # recorded by this very call, whose first reply was lost
+                lane, first = job.lane_of(job.first_step), member(job.id, job.first_step)
+                reply = 1 + (await self._redis.zrank(records.waiting_key(lane), first) or 0)
         if isinstance(reply, int):
             return reply
         owner, owners_fingerprint = json.loads(reply)
@@ -244,9 +254,9 @@ class AsyncRedisJobStore:
                 if await self._commit(args=[repeat_argument(raw, again)]) == CHANGED:
                     return again
 
-    async def forget_key(self, key: str) -> None:
+    async def forget_key(self, key: str, job_id: str) -> None:
         with translated():
-            await self._redis.delete(records.idempotency_key(key))
+            await self._redis.eval(FREE, 1, records.idempotency_key(key), job_id)
 
     async def cancel(self, job_id: str) -> Job | None:
         with translated():
@@ -278,7 +288,7 @@ class AsyncRedisJobStore:
         if keys:
             with translated():
                 await self._deleted(
-                    keys=[records.GARBAGE, records.UPLOADING], args=[records.audio_record_key(""), *keys]
+                    keys=[records.GARBAGE, records.UPLOADING], args=[records.audio_record_key(""), "", *keys]
                 )
 
     async def reopen(self, job_id: str) -> Reopened | None:
@@ -290,6 +300,7 @@ class AsyncRedisJobStore:
                 job = records.load_job(raw)
                 if job.state not in (JobState.FAILED, JobState.SUCCEEDED):
                     return None
+                await self._forget_audio_of(job)
                 again, names = reopened(job, [records.load_step(name, step) for name, step in steps.items()])
                 argument = reopening_argument(raw, job, again, names, now=time.time())
                 if await self._commit(args=[argument]) == CHANGED:
@@ -365,6 +376,13 @@ class AsyncRedisJobStore:
             after = ended(job)
             if await self._commit(args=[final_argument(raw, job, after)]) == CHANGED:
                 return after
+
+    async def _forget_audio_of(self, job: Job) -> None:
+        """The audio of a job that is opened again is lost: no worker may take it for spoken."""
+        key = records.audio_record_key(job.audio_address or "")
+        raw = await self._redis.get(key)
+        if raw and raw != "deleting":
+            await self._forget(keys=[key, records.GARBAGE], args=[records.load_audio(raw).sha256, time.time()])
 
     async def _job_and_steps(self, job_id: str) -> tuple[str | None, dict[str, str]]:
         raw = await self._redis.get(records.job_key(job_id))

@@ -110,6 +110,7 @@ class Job:
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     keep_seconds: float = KEEP_SECONDS  # from its end until it expires
     repeats: int = 0  # of its request while it was queued: each may have enqueued it
+    repairs: int = 0  # how many segments were spoken again, because their audio was lost
 
     @property
     def finished(self) -> bool:
@@ -249,17 +250,18 @@ def renew(job: Job, step: Step, *, token: str, now: float, lease_seconds: float)
 
 def release(job: Job, step: Step, *, token: str) -> Change:
     """Give the step back, to be started again by a later message."""
-    outcome = _held(job, step, token)
-    if outcome is Outcome.APPLIED and step.state is StepState.RUNNING:  # else it was, and the reply was lost
-        step = replace(step, state=StepState.WAITING, retries=step.retries + 1, lease_expires_at=0.0)
-    return Change(outcome, job, step)
+    return _given_back(job, step, token, replace(step, retries=step.retries + 1))
 
 
 def put_back(job: Job, step: Step, *, token: str) -> Change:
     """Give the step back unharmed: the attempt counts neither as a retry nor as a death."""
+    return _given_back(job, step, token, replace(step, put_back=step.put_back + 1))
+
+
+def _given_back(job: Job, step: Step, token: str, counted: Step) -> Change:
     outcome = _held(job, step, token)
-    if outcome is Outcome.APPLIED and step.state is StepState.RUNNING:
-        step = replace(step, state=StepState.WAITING, put_back=step.put_back + 1, lease_expires_at=0.0)
+    if outcome is Outcome.APPLIED and step.state is StepState.RUNNING:  # else it was, and the reply was lost
+        step = replace(counted, state=StepState.WAITING, lease_expires_at=0.0)
     return Change(outcome, job, step)
 
 
@@ -269,7 +271,8 @@ def lose_segment(job: Job, step: Step, *, address: str) -> Change:
         return Change(Outcome.JOB_FINISHED, job, step)
     if step.state is not StepState.DONE or step.audio_address != address:
         return Change(Outcome.HELD, job, step)
-    return Change(Outcome.APPLIED, replace(job, segments_done=job.segments_done - 1), Step(step.name))
+    job = replace(job, segments_done=job.segments_done - 1, repairs=job.repairs + 1)
+    return Change(Outcome.APPLIED, job, Step(step.name))
 
 
 def _done_by(step: Step, token: str) -> bool:

@@ -75,6 +75,17 @@ class StepRef:
     lane: Lane
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who makes audio: a step, and by its token which of those who hold it one after the other."""
+
+    step: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.token}"
+
+
 class AudioClaim(StrEnum):
     """Who makes audio that does not exist yet."""
 
@@ -122,20 +133,20 @@ class JobStore(Protocol):
         """The audio of the finished segments, in order; the address alone where its record is gone."""
         ...
 
-    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+    def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         """Return the audio, or whose it is to make.
 
-        A claim is `holder`'s for that many seconds, or for as long as it is kept; recording the audio ends it. From
-        the claim on, the object `key` may be there without a record.
+        A claim is `holder`'s for that many seconds, or for as long as it is kept; recording the audio ends it. Who
+        takes a step over takes its claim over. From the claim on, the object `key` may be there without a record.
 
         Raises:
             StorageUnavailable: it is being deleted just now.
         """
         ...
 
-    def keep_claim(self, address: str, *, seconds: float) -> None: ...
+    def keep_claim(self, address: str, *, holder: Holder, seconds: float) -> None: ...
 
-    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+    def drop_claim(self, address: str, *, key: str, holder: Holder, stored: bool) -> None:
         """Nothing comes of the claim. `stored`: the object may be there, and is swept later."""
         ...
 
@@ -175,8 +186,8 @@ class AsyncJobStore(Protocol):
         """
         ...
 
-    async def forget_key(self, key: str) -> None:
-        """Free an idempotency key whose job has been removed."""
+    async def forget_key(self, key: str, job_id: str) -> None:
+        """Free an idempotency key if it is still that job's, which has been removed."""
         ...
 
     async def view(self, job_id: str) -> JobView | None: ...

@@ -50,9 +50,9 @@ class RedisSweepStore:
             sent = self._sent(lane) if ready_messages else {}
             suspects = [one for one in suspects if sent.get(one, NEVER) <= passed]
             seen: dict[str, float] = dict(self._redis.zrange(seen_key, 0, -1, withscores=True))
-            lost = [one for one in suspects if seen.get(one, now) <= now - patience]
+            lost = self._with_record(lane, [one for one in suspects if seen.get(one, now) <= now - patience])
             fresh = [one for one in suspects if one not in seen]
-            self._drop(seen_key, [one for one in seen if one not in set(suspects)])
+            self._drop(seen_key, [*seen.keys() - set(suspects)])
             if fresh or lost:
                 self._redis.zadd(seen_key, dict.fromkeys([*fresh, *lost], now))
             self._note_sent(lane, lost, now)
@@ -94,7 +94,7 @@ class RedisSweepStore:
         """Let the audio of a job go; forget the job if that was done before.
 
         Returns:
-            EXPIRED if it is that now, None if it is forgotten.
+            its state: EXPIRED, unless it is no longer due; None if it is forgotten.
         """
         with translated():
             while True:
@@ -103,6 +103,9 @@ class RedisSweepStore:
                     self._redis.zrem(records.EXPIRING, job_id)
                     return None
                 job = records.load_job(raw)
+                due = self._redis.zscore(records.EXPIRING, job_id)  # after the record: what changes it, changes both
+                if due is None or due > now:  # it has ended or was opened again meanwhile, or another sweeper was here
+                    return job.state
                 addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
                 if forget := job.state is JobState.EXPIRED:
                     argument = removal_argument(raw, job, addresses, now=now)
@@ -127,9 +130,26 @@ class RedisSweepStore:
 
     def deleted(self, keys: list[str]) -> None:
         """Those objects are gone now."""
+        self._no_longer_doomed(keys, "")
+
+    def spared(self, keys: list[str], *, now: float) -> None:
+        """Those objects could not be deleted: they are the last to be tried again, and may be stored until then."""
+        self._no_longer_doomed(keys, str(now))
+
+    def _no_longer_doomed(self, keys: list[str], again: str) -> None:
         if keys:
+            arguments = [records.audio_record_key(""), again, *keys]
             with translated():
-                self._deleted(keys=[records.GARBAGE, records.UPLOADING], args=[records.audio_record_key(""), *keys])
+                self._deleted(keys=[records.GARBAGE, records.UPLOADING], args=arguments)
+
+    def _with_record(self, lane: Lane, members: list[str]) -> list[str]:
+        """Return those whose job there is; the others should not be there."""
+        if not members:
+            return []
+        found = self._redis.mget([records.job_key(_step(one, lane).job_id) for one in members])
+        known = [one for one, raw in zip(members, found, strict=True) if raw]
+        self._drop(records.waiting_key(lane), [*{*members} - {*known}])
+        return known
 
     def _passed(self, lane: Lane) -> float:
         """Return until which arrival the steps of the lane should have been started by now."""

@@ -7,11 +7,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.errors import AudioMissing, JobError
+from shared.errors import AudioMissing, JobError, StorageUnavailable
 from shared.jobs import JobState, Lane
 from shared.ports import JobQueue, StepRef
 from sweeper.metrics import (
@@ -31,6 +30,8 @@ log = logging.getLogger(__name__)
 
 JOBS_A_ROUND = 1000
 OBJECTS_A_ROUND = 500
+MOST_FAILURES = 3  # in one round, before S3 is left in peace
+MESSAGES_A_LOCK = 500
 
 
 class Records(Protocol):
@@ -43,6 +44,7 @@ class Records(Protocol):
     def expire(self, job_id: str, *, now: float) -> JobState | None: ...
     def doomed(self, *, garbage_before: float, uploads_before: float, limit: int) -> list[str]: ...
     def deleted(self, keys: list[str]) -> None: ...
+    def spared(self, keys: list[str], *, now: float) -> None: ...
 
 
 class Lanes(JobQueue, Protocol):
@@ -164,9 +166,11 @@ class Sweeper:
         if steps:
             first = f"{steps[0].job_id}:{steps[0].step}"
             log.warning("sending steps again", extra={"reason": reason, "steps": len(steps), "first": first})
-        for each in steps:
+        for number, each in enumerate(steps):
             if not self._go_on():
                 return
+            if number % MESSAGES_A_LOCK == MESSAGES_A_LOCK - 1:
+                self._ask_to_work()
             self._lanes.enqueue(each.job_id, each.step, lane=each.lane)
             REPUBLISHED.labels(each.lane, reason).inc()
 
@@ -176,10 +180,11 @@ class Sweeper:
         for job_id in self._records.due(now=now, limit=JOBS_A_ROUND):
             if not self._go_on():
                 break
-            if self._records.expire(job_id, now=now) is JobState.EXPIRED:
+            state = self._records.expire(job_id, now=now)
+            if state is JobState.EXPIRED:
                 EXPIRED.inc()
                 expired += 1
-            else:
+            elif state is None:
                 FORGOTTEN.inc()
                 forgotten += 1
         if expired or forgotten:
@@ -194,19 +199,27 @@ class Sweeper:
             garbage_before=now - self._terms.patience, uploads_before=now - self._terms.upload, limit=OBJECTS_A_ROUND
         )
         gone: list[str] = []
-        try:
-            for key in keys:
-                if not self._go_on() or self._clock() - now > self._terms.lock / 2:
-                    break
-                with suppress(AudioMissing):
-                    self._objects.delete(key)
+        failures: list[StorageUnavailable] = []
+        for key in keys:
+            if not self._go_on() or len(failures) == MOST_FAILURES or self._clock() - now > self._terms.lock / 2:
+                break
+            try:
+                self._objects.delete(key)
+            except AudioMissing:
                 gone.append(key)
-        finally:  # also when S3 went away in the middle
-            GARBAGE.set(len(keys) - len(gone))
-            self._records.deleted(gone)
-            OBJECTS_DELETED.inc(len(gone))
+            except StorageUnavailable as error:  # perhaps of this object only: it must not keep the others from it
+                failures.append(error)
+            else:
+                gone.append(key)
+        left = list(dict.fromkeys(keys).keys() - set(gone))
+        GARBAGE.set(len(left))
+        OBJECTS_DELETED.inc(len(gone))
+        self._records.deleted(gone)
+        self._records.spared(left, now=now)
         if gone:
             log.info("objects deleted", extra={"objects": len(gone)})
+        if failures:
+            raise failures[0]
 
     def _count_dead_letters(self) -> None:
         DEAD_LETTERS.set(math.nan)

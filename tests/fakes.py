@@ -11,7 +11,7 @@ import anyio
 
 from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
 from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, JobView, LaneLoad, Reopened, Segment
+from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobView, LaneLoad, Reopened, Segment
 
 CATALOGUE = Catalogue(
     engine="humming",
@@ -40,7 +40,7 @@ class InMemoryJobStore:
         self.stored: dict[str, Audio] = {}
         self.holders: dict[str, set[str]] = {}
         self.being_deleted: set[str] = set()
-        self.claims: dict[str, str] = {}  # address -> who makes it
+        self.claims: dict[str, Holder] = {}  # address -> who makes it
         self.uploads: set[str] = set()  # keys of objects that may be there without a record
         self.announced: Catalogue | None = None
 
@@ -98,27 +98,29 @@ class InMemoryJobStore:
         addresses = {name: steps[name].audio_address or "" for name in self.jobs[job_id].segments() if name in steps}
         return {name: self.stored.get(address, address) for name, address in addresses.items()}
 
-    def find_audio(self, address: str, *, key: str, holder: str, seconds: float) -> Audio | AudioClaim:
+    def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         if address in self.being_deleted:
             raise StorageUnavailable("the same audio is being deleted just now")
         if address in self.stored:
             return self.stored[address]
-        if self.claims.setdefault(address, holder) != holder:
+        if self.claims.get(address, holder).step != holder.step:
             return AudioClaim.HELD
+        self.claims[address] = holder
         self.uploads.add(key)
         return AudioClaim.OURS
 
-    def keep_claim(self, address: str, *, seconds: float) -> None:
+    def keep_claim(self, address: str, *, holder: Holder, seconds: float) -> None:
         assert address in self.claims
 
-    def drop_claim(self, address: str, *, key: str, holder: str, stored: bool) -> None:
+    def drop_claim(self, address: str, *, key: str, holder: Holder, stored: bool) -> None:
         if self.claims.get(address) == holder:
             del self.claims[address]
             if not stored:
                 self.uploads.discard(key)
 
     def forget_audio(self, audio: Audio) -> None:
-        if self.stored.get(audio.address) == audio:
+        known = self.stored.get(audio.address)
+        if known and known.sha256 == audio.sha256:
             del self.stored[audio.address]
 
     def announce(self, catalogue: Catalogue) -> None:
@@ -158,8 +160,9 @@ class InMemoryAsyncJobStore:
             job = self.records.jobs[job_id] = replace(job, repeats=job.repeats + 1)
         return job
 
-    async def forget_key(self, key: str) -> None:
-        self.keys.pop(key, None)
+    async def forget_key(self, key: str, job_id: str) -> None:
+        if self.keys.get(key, ("",))[0] == job_id:
+            del self.keys[key]
 
     async def view(self, job_id: str) -> JobView | None:
         job = self.records.jobs.get(job_id)

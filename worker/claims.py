@@ -7,7 +7,7 @@ from typing import Self
 
 from shared.errors import StoreUnavailable
 from shared.jobs import Audio
-from shared.ports import AudioClaim
+from shared.ports import AudioClaim, Holder
 from worker.attempt import SpokenElsewhere
 from worker.batching import leave_engine
 from worker.lease import Lease
@@ -24,7 +24,7 @@ class Claims:
 
     def __init__(self, lease: Lease, runtime: Runtime) -> None:
         job, step = lease.started
-        self._holder = f"{job.id}:{step.name}"  # after a redelivery the same, so that the next worker need not wait
+        self._holder = Holder(f"{job.id}:{step.name}", lease.token)
         self.lease = lease
         self.runtime = runtime
         self._seconds = runtime.settings.lease_seconds
@@ -43,7 +43,9 @@ class Claims:
             if found is AudioClaim.OURS:
                 CACHE_MISSES.inc()
                 self._keys[address] = key
-                self.lease.keep(lambda: self.runtime.jobs.keep_claim(address, seconds=self._seconds))
+                self.lease.keep(
+                    lambda: self.runtime.jobs.keep_claim(address, holder=self._holder, seconds=self._seconds)
+                )
                 return None
             if isinstance(found, Audio):
                 if self.runtime.objects.exists(found.key, bytes=found.bytes):

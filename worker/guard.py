@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 from typing import Any
 
 from celery.worker import state
@@ -38,7 +39,7 @@ class Guard:
             consumer.timer.call_repeatedly(TICK_SECONDS, self._watch, (consumer,)),
             consumer.timer.call_repeatedly(DRAIN_TICK_SECONDS, self._drain, (consumer,)),
         ]
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
+        signal.signal(signal.SIGTERM, partial(self._asked_to_stop, consumer.controller.pool._pool))
         if not self._health.was_ready:
             READY_SECONDS.set(time.time() - self._started_at)
             log.info("consuming", extra={"ready_seconds": round(time.time() - self._started_at, 3)})
@@ -51,7 +52,8 @@ class Guard:
         self._health.disconnected()
         self._stop_unless_connected()
 
-    def _asked_to_stop(self, *_: Any) -> None:
+    def _asked_to_stop(self, pool: Any, *_: Any) -> None:
+        pool._processes = 0  # a child that is lost now is not replaced: the load of the new one would be waited for
         self._health.draining = True
         self._ready.drain()
         self._countdown.begin()
@@ -96,7 +98,6 @@ class Guard:
         if self._consuming:
             log.info("draining: no more messages are taken")
             self._consume(consumer, False)
-            consumer.controller.pool._pool._processes = 0  # a lost child is not replaced: its load would be waited for
         if _idle():
             state.should_stop = 0
 

@@ -27,7 +27,9 @@ from worker.synthesis import merged
 log = logging.getLogger(__name__)
 
 HASH_BLOCK_BYTES = 1 << 20
-MOST_REPAIRS = 5  # of one job: an object store that loses what it is given would keep it going for ever
+MOST_REPAIRS = (
+    5  # of each segment of a job, on average: an object store that loses what it is given would keep it going for ever
+)
 
 
 class SegmentLost(AudioMissing):
@@ -84,7 +86,7 @@ def _all_there(found: dict[str, Audio | str]) -> dict[str, Audio]:
 
 def _speak_again(lost: SegmentLost, job: Job, lease: Lease, runtime: Runtime) -> None:
     """Have the lost segment spoken again, and every other whose object is not there either."""
-    if lease.started[1].put_back >= MOST_REPAIRS:
+    if job.repairs >= MOST_REPAIRS * job.segments_total:
         raise lost
     for step, audio in runtime.jobs.segment_audio(job.id).items():
         address = audio if isinstance(audio, str) else audio.address

@@ -133,6 +133,7 @@ class Fleet:
         return str(folder)
 
     def _worker(self, lane: Lane, settings: Mapping[str, str]) -> Process:
+        settings = {"EMOTIVOICE_GRACE_SECONDS": str(DRAIN_SECONDS), **settings}
         health = {"EMOTIVOICE_HEALTH_HOST": LOOPBACK, "EMOTIVOICE_HEALTH_PORT": str(self.health_ports[lane])}
         worker = self._process(f"worker-{lane}", "worker", {**settings, "EMOTIVOICE_LANE": lane.value, **health})
         worker.ready_seconds = LOAD_SECONDS

@@ -135,11 +135,6 @@ async def get_audio(
     """Fetch the audio, whole or a range of bytes."""
     audio = await delivery.audio_of(await _view(job_id, services), services)
     name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
-    if services.settings.audio_delivery == "redirect":
-        await delivery.check_there(job_id, audio, services)
-        seconds = services.settings.link_seconds
-        link = services.objects.link(audio.key, seconds=seconds, file_name=name, content_type=content_type)
-        return RedirectResponse(link, 307)
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{audio.sha256}"',
@@ -151,10 +146,15 @@ async def get_audio(
     if wanted:
         headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
     status = 206 if wanted else 200
-    if wanted or request.method == "HEAD":
+    redirects = services.settings.audio_delivery == "redirect"
+    if wanted or redirects or request.method == "HEAD":
         await delivery.check_there(job_id, audio, services)
-    if request.method == "HEAD":
+    if request.method == "HEAD":  # also where a GET is redirected: a presigned link is for one method
         return Response(status_code=status, headers=headers, media_type=content_type)
+    if redirects:
+        seconds = services.settings.link_seconds
+        link = services.objects.link(audio.key, seconds=seconds, file_name=name, content_type=content_type)
+        return RedirectResponse(link, 307)
     chunks = services.objects.read(audio.key, offset=part.start, length=part.length)
     body = await _opened(job_id, chunks if wanted else delivery.verified(chunks, audio), services)
     return StreamingResponse(body, status, headers=headers, media_type=content_type)

@@ -9,6 +9,7 @@ from cli.stack.errors import StackError
 from shared.errors import QueueUnavailable
 from shared.jobs import Job, JobState
 from tests.faults.clients import REMOVED, Sent
+from tests.faults.faults import Fault, Victim
 from tests.faults.orders import Order, Strike
 
 MOST_SHOWN = 20
@@ -28,7 +29,7 @@ class Fulfilled:
 class Tally:
     """Counts, and every violation as a sentence."""
 
-    faults: Counter[str] = field(default_factory=Counter[str])
+    faults: Counter[tuple[Victim, Fault]] = field(default_factory=Counter[tuple[Victim, Fault]])
     ends: Counter[str] = field(default_factory=Counter[str])
     failures: Counter[str] = field(default_factory=Counter[str])
     submitted: int = 0
@@ -51,7 +52,7 @@ class Tally:
             self.violations.append(f"{what}: {error}")
 
     def strike(self, strike: Strike) -> None:
-        self.faults[f"{strike.victim}, {strike.fault}"] += 1
+        self.faults[strike.victim, strike.fault] += 1
 
     def count(self, accepted: Iterable[Fulfilled], records: Mapping[str, Job], right: Callable[[Sent], None]) -> None:
         """Count every accepted job and every record.
@@ -112,7 +113,7 @@ class Tally:
         self.violations.append(f"order {one.order.number} ({one.order.kind}), job {one.sent.job_id}: {what}")
 
     def table(self) -> str:
-        """Return the closing table in Markdown, and the violations below it."""
+        """Return the closing tables in Markdown, and the violations below them."""
         reasons = ", ".join(f"{code}: {count}" for code, count in self.failures.most_common())
         rows = {
             "submitted": self.submitted,
@@ -129,11 +130,17 @@ class Tally:
             "slowest job": f"{self.slowest_job_seconds:.1f} s",
             "all final after the last submission": f"{self.settled_seconds:.1f} s",
             "faults": self.faults.total(),
-            **{f"— {kind}": count for kind, count in sorted(self.faults.items())},
             "violations": len(self.violations),
         }
         lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-        return "\n".join([*lines, "", *self.violations[:MOST_SHOWN]])
+        return "\n".join([*lines, "", *self._faults_by_kind(), "", *self.violations[:MOST_SHOWN]]).rstrip()
+
+    def _faults_by_kind(self) -> list[str]:
+        lines = [f"| faults | {' | '.join(Fault)} |", "|---" * (len(Fault) + 1) + "|"]
+        for victim in Victim:
+            counts = " | ".join(str(self.faults[victim, fault]) for fault in Fault)
+            lines.append(f"| {victim} | {counts} |")
+        return lines
 
 
 def longest_stall(jobs: Iterable[Job]) -> float:

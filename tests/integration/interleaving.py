@@ -141,7 +141,7 @@ class Worker:
         self.abandoned = False  # the broker takes it for dead, and has handed the message out again
         self._turns = Turns(self._attempt)
         store: Any = RedisJobStore(url)
-        for name in ("_redis", "_commit", "_claim", "_drop_claim"):
+        for name in ("_redis", "_commit", "_claim", "_drop_claim", "_forget"):
             setattr(store, name, Gated(getattr(store, name), self._turns.wait))
         settings = WorkerSettings(lease_seconds=LEASE_SECONDS)
         gated_objects: Any = Gated(objects, self._turns.wait)

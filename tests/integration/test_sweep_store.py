@@ -13,7 +13,7 @@ from cli.stack.servers import LocalServers
 from shared import jobs as lifecycle
 from shared import records
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
-from shared.jobs import Job, Lane, SpeechRequest
+from shared.jobs import KEEP_SECONDS, Job, JobState, Lane, SpeechRequest
 from shared.ports import StepRef
 from shared.sweep_store import OVERTAKEN_SECONDS, RedisSweepStore
 
@@ -151,3 +151,50 @@ def test_what_was_sent_again_is_forgotten_when_it_is_done(world: World) -> None:
     client: Any = redis.Redis.from_url(world.url)  # pyright: ignore[reportUnknownMemberType]
     with client:
         assert not client.exists(f"sent_again:{LANE}", records.suspects_key(LANE), records.LEASES)
+
+
+def test_a_job_expires_once_and_is_forgotten_later(world: World) -> None:
+    ref = world.record("one")
+    due = BEGAN + KEEP_SECONDS + 1
+
+    assert world.sweeps.expire(ref.job_id, now=due) is JobState.EXPIRED
+    assert world.sweeps.expire(ref.job_id, now=due) is JobState.EXPIRED  # another sweeper, with the same list
+    assert world.sweeps.due(now=due, limit=10) == []
+    assert world.sweeps.expire(ref.job_id, now=due + KEEP_SECONDS + 1) is None
+
+
+def test_a_job_that_ended_in_the_moment_in_which_it_was_due_is_kept(world: World) -> None:
+    ref = world.record("one")
+    world.now = BEGAN + KEEP_SECONDS + 1
+    assert world.sweeps.due(now=world.now, limit=10) == [ref.job_id]
+    world.start(ref)
+    fail = partial(lifecycle.fail, token="t1", now=world.now, failure=lifecycle.Failure("engine_failed", ""))
+    world.jobs.change(ref.job_id, ref.step, fail)
+
+    assert world.sweeps.expire(ref.job_id, now=world.now) is JobState.FAILED
+
+
+def test_a_step_of_a_job_that_is_gone_is_not_sent_again(world: World) -> None:
+    """It should not be there at all; but it would be sent again for ever."""
+    client: Any = redis.Redis.from_url(world.url)  # pyright: ignore[reportUnknownMemberType]
+    with client:
+        client.zadd(records.waiting_key(LANE), {"ghost:0": BEGAN})
+
+        assert world.lost_within(3 * PATIENCE) == []
+        assert not client.exists(records.waiting_key(LANE), records.suspects_key(LANE))
+
+
+def test_an_object_that_could_not_be_deleted_is_the_last_to_be_tried_again(world: World) -> None:
+    client: Any = redis.Redis.from_url(world.url, decode_responses=True)  # pyright: ignore[reportUnknownMemberType]
+    with client:
+        client.zadd(records.GARBAGE, {"audio/aa/aa.wav": BEGAN, "audio/bb/bb.wav": BEGAN + 1})
+        now = BEGAN + 100
+        doomed = world.sweeps.doomed(garbage_before=now - PATIENCE, uploads_before=0, limit=10)
+        assert doomed == ["audio/aa/aa.wav", "audio/bb/bb.wav"]
+        assert client.get(records.audio_record_key("aa")) == "deleting"
+
+        world.sweeps.spared(["audio/aa/aa.wav"], now=now)
+        world.sweeps.deleted(["audio/bb/bb.wav"])
+
+        assert client.zrange(records.GARBAGE, 0, -1, withscores=True) == [("audio/aa/aa.wav", now)]
+        assert not client.exists(records.audio_record_key("aa"), records.audio_record_key("bb"))

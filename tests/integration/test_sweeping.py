@@ -26,6 +26,7 @@ from shared.audio_address import audio_key
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
 from shared.jobs import JOIN, Job, Lane, SpeechRequest
 from shared.object_store import S3ObjectStore
+from shared.ports import Holder
 from shared.queue import DEAD_QUEUE, EXCHANGE, SPEAK_TASK, SweeperQueue, make_app, queue_name, worker_queue
 from shared.settings import SharedSettings
 from shared.topology import declare
@@ -314,7 +315,7 @@ def test_what_a_worker_left_that_died_before_it_could_record_it_is_deleted(swept
     address = uuid_utils.uuid7().hex * 2
     key = audio_key(address, extension="wav")
     store = RedisJobStore(swept.settings["EMOTIVOICE_REDIS_URL"])
-    store.find_audio(address, key=key, holder="a worker that is no more", seconds=1)
+    store.find_audio(address, key=key, holder=Holder("a step", "a worker that is no more"), seconds=1)
     swept.objects.put(key, io.BytesIO(b"RIFF"), length=4, content_type="audio/wav")
 
     swept.rounds_pass(3)

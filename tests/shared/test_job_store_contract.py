@@ -15,9 +15,11 @@ from shared import jobs as lifecycle
 from shared.errors import IdempotencyConflict, StorageUnavailable
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
 from shared.jobs import Audio, Change, Job, JobState, Lane, Outcome, SpeechRequest
-from shared.ports import AsyncJobStore, AudioClaim, JobStore, JobView, Reopened, Segment
+from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, Reopened, Segment
+from shared.sweep_store import RedisSweepStore
 from tests.fakes import CATALOGUE, InMemoryAsyncJobStore, InMemoryJobStore
 
+ONE, TWO = Holder("one:0", "t1"), Holder("two:0", "t1")
 REQUEST = SpeechRequest("你好 world", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
 
 
@@ -47,7 +49,7 @@ class Stores:
         finish = partial(lifecycle.finish_segment, token=token, now=time.time(), audio=audio, engine_seconds=0.5)
         return self.decided(job, step, finish, audio=audio)
 
-    def claim(self, audio: Audio, *, holder: str = "a worker") -> Audio | AudioClaim:
+    def claim(self, audio: Audio, *, holder: Holder = ONE) -> Audio | AudioClaim:
         return self.worker.find_audio(audio.address, key=audio.key, holder=holder, seconds=30)
 
     def decided(self, job: Job, step: str, decide: Callable[..., Change], *, audio: Audio | None = None) -> Outcome:
@@ -256,26 +258,41 @@ def test_a_long_job_is_planned_spoken_and_joined(stores: Stores) -> None:
 
 def test_audio_is_made_by_one_at_a_time(stores: Stores) -> None:
     job, audio = stores.create(), audio_of()
-    assert stores.claim(audio, holder="one") is AudioClaim.OURS
+    assert stores.claim(audio, holder=ONE) is AudioClaim.OURS
 
-    assert stores.claim(audio, holder="two") is AudioClaim.HELD
-    assert stores.claim(audio, holder="one") is AudioClaim.OURS  # its message came again
+    assert stores.claim(audio, holder=TWO) is AudioClaim.HELD
+    assert stores.claim(audio, holder=ONE) is AudioClaim.OURS  # its message came again
 
     stores.start(job)
     finish = partial(lifecycle.finish_segment, token="t1", now=time.time(), audio=audio, engine_seconds=0.5)
     stores.decided(job, "0", finish, audio=audio)
-    assert stores.claim(audio, holder="two") == audio
+    assert stores.claim(audio, holder=TWO) == audio
+
+
+def test_who_takes_a_step_over_takes_its_claim_over(stores: Stores) -> None:
+    """The one before, which wakes up too late, neither keeps nor drops what is its successor's."""
+    job, audio = stores.create(), audio_of()
+    stores.claim(audio, holder=ONE)
+    successor = replace(ONE, token="t2")
+    assert stores.claim(audio, holder=successor) is AudioClaim.OURS
+
+    stores.worker.drop_claim(audio.address, key=audio.key, holder=ONE, stored=False)
+
+    assert stores.claim(audio, holder=TWO) is AudioClaim.HELD
+    stores.start(job)
+    finish = partial(lifecycle.finish_segment, token="t1", now=time.time(), audio=audio, engine_seconds=0.5)
+    assert stores.decided(job, "0", finish, audio=audio) is Outcome.APPLIED
 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_claim_that_is_dropped_is_free_for_the_next(stores: Stores, stored: bool) -> None:
     audio = audio_of()
-    stores.claim(audio, holder="one")
+    stores.claim(audio, holder=ONE)
 
-    stores.worker.drop_claim(audio.address, key=audio.key, holder="two", stored=stored)
-    assert stores.claim(audio, holder="two") is AudioClaim.HELD
-    stores.worker.drop_claim(audio.address, key=audio.key, holder="one", stored=stored)
-    assert stores.claim(audio, holder="two") is AudioClaim.OURS
+    stores.worker.drop_claim(audio.address, key=audio.key, holder=TWO, stored=stored)
+    assert stores.claim(audio, holder=TWO) is AudioClaim.HELD
+    stores.worker.drop_claim(audio.address, key=audio.key, holder=ONE, stored=stored)
+    assert stores.claim(audio, holder=TWO) is AudioClaim.OURS
 
 
 def test_audio_that_was_lost_is_forgotten_but_not_what_was_made_meanwhile(stores: Stores) -> None:
@@ -307,6 +324,22 @@ def test_a_job_whose_audio_is_lost_is_spoken_again(stores: Stores) -> None:
     assert stores.start(job, token="t2") is Outcome.APPLIED
     assert stores.finish(job, token="t2", audio=audio) is Outcome.APPLIED
     assert stores.view(job).audio == audio
+
+
+@pytest.mark.integration
+def test_a_job_that_is_opened_again_while_it_is_removed_leaves_nothing(servers: LocalServers) -> None:
+    url = servers.environment()["EMOTIVOICE_REDIS_URL"]
+    stores = Stores(RedisJobStore(url), partial(on_redis, url))
+    job = stores.create(lane=Lane.ASSEMBLY)
+    stores.start(job)
+    broken = lifecycle.Failure("engine_failed", "no")
+    stores.decided(job, "0", partial(lifecycle.fail, token="t1", now=time.time(), failure=broken))
+    stores.on_gateway(lambda gateway: gateway.reopen(job.id))
+
+    stores.on_gateway(lambda gateway: gateway.remove(job.id))
+
+    waiting = RedisSweepStore(url).stranded(Lane.ASSEMBLY, now=time.time() + 10, ready_messages=0, patience=0)
+    assert job.id not in {step.job_id for step in waiting}
 
 
 def test_a_long_job_that_failed_goes_on_with_what_it_lacks(stores: Stores) -> None:

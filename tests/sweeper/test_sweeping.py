@@ -65,6 +65,9 @@ class FakeRecords:
         self.asked.append(("doomed", garbage_before, uploads_before, limit))
         return list(self.garbage)
 
+    def spared(self, keys: list[str], *, now: float) -> None:
+        self.asked.append(("spared", sorted(keys), now))
+
     def deleted(self, keys: list[str]) -> None:
         self.garbage = [key for key in self.garbage if key not in keys]
 

@@ -4,6 +4,7 @@ import pytest
 
 from shared.audio_address import audio_address
 from shared.jobs import JobState
+from shared.ports import Holder
 from tests.worker.conftest import World
 from worker import claims
 from worker.ending import Verdict
@@ -21,7 +22,7 @@ def address_of(world: World, job_id: str) -> str:
 
 def test_what_another_worker_speaks_is_left_for_later(world: World) -> None:
     job_id = world.submit("Hello there.")
-    world.jobs.claims[address_of(world, job_id)] = "another job:0"
+    world.jobs.claims[address_of(world, job_id)] = Holder("another job:0", "its token")
 
     ending = world.deliver(job_id)
 
@@ -33,7 +34,7 @@ def test_what_another_worker_speaks_is_left_for_later(world: World) -> None:
 
 def test_waiting_never_counts_as_a_failure(world: World) -> None:
     job_id = world.submit("Hello there.")
-    world.jobs.claims[address_of(world, job_id)] = "another job:0"
+    world.jobs.claims[address_of(world, job_id)] = Holder("another job:0", "its token")
     for _ in range(50):
         assert world.deliver(job_id).verdict is Verdict.RETRY
 
