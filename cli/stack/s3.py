@@ -36,6 +36,6 @@ def s3_server(folder: DataFolder, *, port: int, secret_key: str) -> Process:
 
 
 def _clear_half_written(data: Path) -> None:
-    """Delete what a killed server has left: it would refuse to write that object for ever."""
-    for left in data.rglob("*.tmp"):
+    """Delete what a killed server has left: it would list it as an object, or refuse to write that object for ever."""
+    for left in [*data.rglob("*.tmp"), *data.rglob(".tmp.*")]:
         left.unlink()
