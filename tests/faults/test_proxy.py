@@ -95,9 +95,11 @@ def test_it_tells_the_client_when_the_server_ends_the_connection(client: socket.
     wait_for(lambda: proxy.connections == 0)
 
 
-def test_it_refuses_when_the_server_does(proxy: FaultProxy) -> None:
-    with connected(proxy) as client, pytest.raises(ConnectionResetError):
-        client.recv(1)
+def test_it_refuses_when_the_server_does(proxy: FaultProxy, ports: list[int]) -> None:
+    with socket.socket() as kept:  # nobody listens there, and nobody else may begin to
+        kept.bind((LOOPBACK, ports[1]))
+        with connected(proxy) as client, pytest.raises(ConnectionResetError):
+            client.recv(1)
 
 
 def test_latency_delays_the_answer(client: socket.socket, proxy: FaultProxy) -> None:
