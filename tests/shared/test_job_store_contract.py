@@ -90,7 +90,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         yield Stores(records, lambda ask: asyncio.run(asked(ask)))
     else:
         servers: LocalServers = request.getfixturevalue("servers")
-        url = servers.environment()["EMOTIVOICE_REDIS_URL"]
+        url = servers.environment()["EMOTIVOICE_REDIS_URL"].rpartition("/")[0] + "/4"  # apart from other tests' jobs
         yield Stores(RedisJobStore(url), partial(on_redis, url))
 
 
