@@ -82,7 +82,8 @@ async def delete_objects(keys: list[str], services: Services) -> None:
         for key in keys:
             if time.monotonic() > until:
                 break
-            await to_thread.run_sync(services.objects.delete, key)
+            with suppress(AudioMissing):
+                await to_thread.run_sync(services.objects.delete, key)
             gone.append(key)
         await services.jobs.deleted(gone)
 

@@ -13,8 +13,9 @@ from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from shared.health_server import serve
 from worker.guard import Guard, children
-from worker.health import Health, serve
+from worker.health import Health
 from worker.ready_marks import ReadyMarks
 
 log = logging.getLogger(__name__)

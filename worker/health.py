@@ -1,9 +1,7 @@
 """A worker's health, told by an HTTP thread in its main process."""
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -51,23 +49,3 @@ class Health:
             return 404, "application/json", b'{"paths": ["/livez", "/readyz", "/metrics"]}'
         facts = {"ok": states[path], "consuming": self._consuming, "draining": self.draining}
         return 200 if states[path] else 503, "application/json", json.dumps(facts).encode()
-
-
-def serve(health: Health, *, host: str, port: int) -> ThreadingHTTPServer:
-    """Serve in a daemon thread."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, content_type, body = health.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Probes are not worth a line each."""
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server

@@ -90,7 +90,7 @@ class Fleet:
             self.init.launch()
             self.init.finish()
             self._wait(self.processes)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nothing may be left running
             self.kill()
             raise
 

@@ -81,7 +81,7 @@ class LocalServers:
         try:
             self.launch()
             wait_ready(self.processes, on_change)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nothing may be left running
             self.kill()
             raise
 

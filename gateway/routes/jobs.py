@@ -166,7 +166,6 @@ async def _opened(job_id: str, chunks: Iterator[bytes], services: Services) -> A
         first = await to_thread.run_sync(next, chunks, b"")
     except AudioMissing:
         await delivery.make_again(job_id, services)
-        raise
 
     async def body() -> AsyncIterator[bytes]:
         yield first

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from shared.health_server import serve
 from worker import health as module
-from worker.health import Health, serve
+from worker.health import Health
 
 
 @dataclass
