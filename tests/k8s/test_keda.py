@@ -1,9 +1,6 @@
 """k8s/keda as it is applied, beside the code that it names."""
 
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +12,10 @@ from planner import hpa, manifest
 from planner.scaled_object import Age, FallbackBehavior, Floor, Queue, ScaledObject
 from shared.jobs import Lane
 from shared.queue import queue_name
+from tests.k8s.manifests import K8S, needs_kubectl, needs_schemas, rendered, validated
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-KEDA = ROOT / "k8s" / "keda"
-SCHEMAS = ROOT.parent / "shared" / "schemas" / "validate.py"  # KEDA's own schemas, kept beside the repository
+KEDA = K8S / "keda"
 LANES = [*Lane]
-
-needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the manifests; it is not here")
-needs_schemas = pytest.mark.skipif(not SCHEMAS.exists(), reason="KEDA's schemas are kept outside of the repository")
-
-
-def rendered(folder: Path) -> list[dict[str, Any]]:
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
 
 
 def document(lane: Lane) -> dict[str, Any]:
@@ -37,12 +24,6 @@ def document(lane: Lane) -> dict[str, Any]:
 
 def scaled_object(lane: Lane) -> ScaledObject:
     return manifest.read(document(lane))
-
-
-def validated(documents: list[dict[str, Any]], folder: Path) -> subprocess.CompletedProcess[str]:
-    file = folder / "rendered.yaml"
-    file.write_text(yaml.safe_dump_all(documents))
-    return subprocess.run([sys.executable, SCHEMAS, file], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
