@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,14 +86,21 @@ def convert(
 
 
 @app.command(epilog="\b\nExample:\n  emotivoice model pull s3://models/emotivoice models/emotivoice")
-def pull(url: Place, folder: Folder) -> None:
+def pull(
+    url: Place,
+    folder: Folder,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="For another pull into the same folder, if there is one.")
+    ] = 600,
+) -> None:
     """Fetch a converted model. One that was cut goes on where it stopped; what is there and right is kept."""
     with _told():
         from cli import transfer
         from cli.progress import bytes_bar
 
         bucket, prefix = transfer.split_url(url)
-        manifest, came = transfer.pull(_store(bucket), prefix, folder, bar=bytes_bar)
+        turn = transfer.Turn(wait, partial(typer.echo, err=True))
+        manifest, came = transfer.pull(_store(bucket), prefix, folder, bar=bytes_bar, turn=turn)
     typer.echo(f"{folder} holds revision {manifest.revision}: fetched {len(came)} of {len(manifest.files)} files")
 
 

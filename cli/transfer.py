@@ -24,6 +24,7 @@ STAGING = ".pull"  # in the folder: what has come so far
 MANIFEST_BYTES = 1 << 20  # at most
 PATIENCE = 6  # tries in a row in which nothing came
 LONGEST_WAIT_SECONDS = 10.0
+LOOK_SECONDS = 0.5  # between two looks whether another pull has ended
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -35,31 +36,40 @@ def split_url(url: str) -> tuple[str, str]:
     return parts.netloc, f"{prefix}/" if prefix else ""
 
 
-def pull(
-    store: ObjectStore, prefix: str, folder: Path, *, bar: Bar, sleep: Callable[[float], None] = time.sleep
-) -> tuple[Manifest, list[str]]:
+@dataclass(frozen=True)
+class Turn:
+    """What a pull does while another one is at the same folder."""
+
+    wait_seconds: float = 0
+    tell: Callable[[str], None] = lambda _: None
+    sleep: Callable[[float], None] = time.sleep
+
+
+def pull(store: ObjectStore, prefix: str, folder: Path, *, bar: Bar, turn: Turn = Turn()) -> tuple[Manifest, list[str]]:
     """Make `folder` hold the model at `prefix`; return its manifest and the names of the files that had to come.
 
     A file that is there and right is kept. Until all have come and are right, a model that was there stays as it is.
 
     Raises:
         ClientError: the store has no model there, or not the one its manifest tells of; or a stranger's file is
-            in the way.
+            in the way; or another process still pulls into the folder when the wait is over.
         StorageUnavailable: the store did not answer for longer than our patience lasts.
     """
     content = _manifest_at(store, prefix)
     manifest = parse_manifest(content, where=f"{prefix}{MANIFEST}")
-    wanted = {name: entry for name, entry in manifest.files.items() if not _is_right(folder / name, entry)}
-    _require_ours(folder, wanted)
-    if not wanted and _is_the_same(folder, content):
-        return manifest, []
-    with _staging(folder) as staging:
-        with bar(sum(entry.bytes for entry in wanted.values())) as advance:
-            download = _Download(store, advance, sleep)
-            for name, entry in wanted.items():
-                download.fetch(f"{prefix}{name}", staging / name, entry)
-        (staging / MANIFEST).write_bytes(content)
-        _swap(staging, folder, [*wanted], old={VOICES} - manifest.files.keys())
+    with _alone(folder, turn):
+        wanted = {name: entry for name, entry in manifest.files.items() if not _is_right(folder / name, entry)}
+        _require_ours(folder, wanted)
+        if wanted or not _is_the_same(folder, content):
+            staging = folder / STAGING
+            staging.mkdir(exist_ok=True)  # it stays when what follows fails, for the next try to go on from
+            with bar(sum(entry.bytes for entry in wanted.values())) as advance:
+                download = _Download(store, advance, turn.sleep)
+                for name, entry in wanted.items():
+                    download.fetch(f"{prefix}{name}", staging / name, entry)
+            (staging / MANIFEST).write_bytes(content)
+            _swap(staging, folder, [*wanted], old={VOICES} - manifest.files.keys())
+            shutil.rmtree(staging)
     return manifest, [*wanted]
 
 
@@ -124,19 +134,30 @@ def _require_ours(folder: Path, wanted: dict[str, FileEntry]) -> None:
 
 
 @contextmanager
-def _staging(folder: Path) -> Generator[Path]:
-    """Yield the folder for what has come; it stays when the block fails, for the next try to go on from."""
-    staging = folder / STAGING
-    staging.mkdir(parents=True, exist_ok=True)
-    lock = os.open(staging, os.O_RDONLY)
+def _alone(folder: Path, turn: Turn) -> Generator[None]:
+    """Hold the folder, which is made if it is not there; the lock goes with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield staging
-        shutil.rmtree(staging)
-    except BlockingIOError as error:
-        raise ClientError(f"another process is pulling a model into {folder}") from error
+        left = turn.wait_seconds
+        while not _taken(lock):
+            if left <= 0:
+                raise ClientError(f"another process is pulling a model into {folder}")
+            if left == turn.wait_seconds:
+                turn.tell(f"another process is pulling a model into {folder}: waiting for up to {left:g} s")
+            turn.sleep(min(LOOK_SECONDS, left))
+            left -= LOOK_SECONDS
+        yield
     finally:
         os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

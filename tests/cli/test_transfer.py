@@ -3,9 +3,13 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -99,7 +103,8 @@ def naps() -> list[float]:
 @pytest.fixture
 def pull(bar: Counted, naps: list[float], tmp_path: Path) -> Callable[[InMemoryObjectStore], list[str]]:
     def pull(store: InMemoryObjectStore) -> list[str]:
-        return transfer.pull(store, PREFIX, tmp_path / "model", bar=bar, sleep=naps.append)[1]
+        turn = transfer.Turn(sleep=naps.append)
+        return transfer.pull(store, PREFIX, tmp_path / "model", bar=bar, turn=turn)[1]
 
     return pull
 
@@ -239,12 +244,97 @@ def test_a_stranger_s_file_is_left_alone(pull: Pull, tmp_path: Path) -> None:
     assert content(tmp_path / "model") == {"vocab.txt": b"mine", "notes": b"mine too"}
 
 
-def test_one_process_pulls_at_a_time(pull: Pull, tmp_path: Path) -> None:
-    with (
-        transfer._staging(tmp_path / "model"),  # pyright: ignore[reportPrivateUsage]
-        pytest.raises(ClientError, match="another process is pulling"),
-    ):
+class HeldObjectStore(CutObjectStore):
+    """Stops in the middle of the weights until it may go on."""
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        super().__init__()
+        self.objects = objects
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def read(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
+        for count, chunk in enumerate(super().read(key, offset=offset, length=length)):
+            if key.endswith("model.safetensors") and count == 3:
+                self.reached.set()
+                assert self.go_on.wait(10)
+            yield chunk
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pull in another thread that is in the middle of its weights, with a lock of its own as in another process."""
+
+    store: HeldObjectStore
+    came: "Future[tuple[Manifest, list[str]]]"
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Generator[Held]:
+    store = HeldObjectStore(stored(model()).objects)
+    with ThreadPoolExecutor(1) as thread:
+        came = thread.submit(transfer.pull, store, PREFIX, tmp_path / "model", bar=Counted())
+        try:
+            assert store.reached.wait(10)
+            yield Held(store, came)
+        finally:
+            store.go_on.set()
+
+
+def test_one_process_pulls_at_a_time(held: Held, pull: Pull, tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="another process is pulling"):
         pull(stored(model()))
+
+    held.store.go_on.set()
+    held.came.result()
+    assert content(tmp_path / "model") == model()
+
+
+def test_a_second_pull_waits_for_the_first_says_so_once_and_fetches_nothing_again(
+    held: Held, bar: Counted, naps: list[float], tmp_path: Path
+) -> None:
+    store = stored(model())
+    said: list[str] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            held.store.go_on.set()
+            held.came.result()
+
+    turn = transfer.Turn(60, said.append, nap)
+    _, came = transfer.pull(store, PREFIX, tmp_path / "model", bar=bar, turn=turn)
+
+    assert (came, store.read_from) == ([], [])
+    assert said == [f"another process is pulling a model into {tmp_path / 'model'}: waiting for up to 60 s"]
+    assert len(naps) == 3
+    assert content(tmp_path / "model") == model()
+
+
+@pytest.mark.usefixtures("held")
+def test_a_second_pull_does_not_wait_for_ever(bar: Counted, naps: list[float], tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="another process is pulling"):
+        transfer.pull(
+            stored(model()), PREFIX, tmp_path / "model", bar=bar, turn=transfer.Turn(1.2, lambda _: None, naps.append)
+        )
+    assert sum(naps) == pytest.approx(1.2)
+
+
+def test_a_pull_that_was_killed_holds_nobody_up(pull: Pull, tmp_path: Path) -> None:
+    holding = (
+        "import sys, time; from pathlib import Path; from cli import transfer\n"
+        "with transfer._alone(Path(sys.argv[1]), transfer.Turn()):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", holding, tmp_path / "model"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ClientError, match="another process is pulling"):
+            pull(stored(model()))
+        other.kill()
+    pull(stored(model()))
+
+    assert content(tmp_path / "model") == model()
 
 
 def test_a_model_is_pushed_with_its_manifest_last(bar: Counted, tmp_path: Path) -> None:
