@@ -16,6 +16,7 @@ UV = Path(sys.executable).with_name("uv")
 EXPORT = ("export", "--frozen", "--quiet", "--no-header", "--no-emit-project")
 ADDRESS = re.compile(r'url = "https?://[^"]*/([^"/]+)"')
 REGISTRY = re.compile(r'registry = "https?://[^"]*"')
+SIZE = re.compile(r", size = \d+")  # not every registry tells it: without it the lock is the same from all of them
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     uv("lock", *sys.argv[1:])
     lock = ROOT / "uv.lock"
     lock.write_text(without_addresses(lock.read_text()))
-    runtime = ("--no-dev", "--extra", "builtin", "--extra", "local")
+    runtime = ("--no-dev", "--extra", "builtin", "--extra", "local", "--extra", "tracing")
     uv(*EXPORT, *runtime, "--output-file", "requirements.lock")
     uv(*EXPORT, *runtime, "--extra", "emotivoice", "--output-file", "requirements-model.lock")
     uv(*EXPORT, "--all-extras", "--all-groups", "--output-file", "requirements-dev.lock")
@@ -33,7 +34,7 @@ def main() -> None:
 def without_addresses(lock: str) -> str:
     """Return the lock with file names in place of addresses; hashes stay."""
     named = ADDRESS.sub(lambda match: f'path = "{unquote(match[1])}"', lock)
-    return REGISTRY.sub('registry = "wheelhouse"', named)
+    return REGISTRY.sub('registry = "wheelhouse"', SIZE.sub("", named))
 
 
 def lock_uv() -> None:
