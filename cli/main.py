@@ -48,6 +48,13 @@ class Format(StrEnum):
     M4A = "m4a"
 
 
+class IfCold(StrEnum):
+    """What to do while no worker of the engine is warm."""
+
+    WAIT = "wait"
+    BUILTIN = "builtin"
+
+
 class SayLane(StrEnum):
     """The lanes that a client may choose."""
 
@@ -130,6 +137,9 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
     sample_rate: Annotated[int | None, typer.Option(help="In Hz; by default the engine's own.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same audio.")] = None,
     lane: Annotated[SayLane | None, typer.Option(help="bulk for long texts that can wait.")] = None,
+    if_cold: Annotated[
+        IfCold | None, typer.Option(help="While no worker is warm: wait, or let the builtin engine speak.")
+    ] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Speak a text and write the audio to a file."""
@@ -150,6 +160,7 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
         "sample_rate": sample_rate,
         "seed": seed,
         "lane": lane,
+        "if_cold": if_cold,
     }
     with connected(url) as client:
         speaking.speak(client, fields, output=output)

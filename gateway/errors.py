@@ -27,6 +27,7 @@ STATUS_OF: dict[str, int] = {
     "audio_lost": 503,
     "idempotency_conflict": 409,
     "invalid_cursor": 400,
+    "invalid_tenant": 400,
     "queue_unavailable": 503,
     "store_unavailable": 503,
     "storage_unavailable": 503,

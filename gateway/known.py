@@ -44,6 +44,7 @@ class Known:
         self._jobs = jobs
         self._offer = _Kept(self._ask_offer, seconds=5)
         self._loads = _Kept(jobs.loads, seconds=1)
+        self._stand_in = _Kept(lambda: jobs.catalogue(stand_in=True), seconds=5)
 
     async def catalogue(self) -> Catalogue:
         """Return the catalogue.
@@ -67,6 +68,10 @@ class Known:
     async def _ask_offer(self) -> Offer | None:
         catalogue = await self._jobs.catalogue()
         return Offer(catalogue, VoiceFinder(catalogue.voices)) if catalogue else None
+
+    async def stand_in(self) -> Catalogue | None:
+        """Return what the stand-in engine offers, if a worker of it has ever started."""
+        return await self._stand_in.get()
 
     async def load(self, lane: Lane) -> LaneLoad:
         loads = await self._loads.get()

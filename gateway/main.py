@@ -14,6 +14,8 @@ from gateway.known import Known
 from gateway.metrics import RequestMetrics
 from gateway.routes import health, jobs, voices
 from gateway.settings import GatewaySettings
+from gateway.tracing import NamesTrace, spans
+from shared import tracing
 from shared.job_store import AsyncRedisJobStore
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
@@ -45,19 +47,22 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         await store.close()
+        await to_thread.run_sync(tracing.stop)
 
+    tracing.start(settings, "gateway")
     return application(settings, lifespan)
 
 
 def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> FastAPI:
     """Return the routes, without stores unless the lifespan brings them."""
-    app = FastAPI(title="EmotiVoice Fleet", version="1", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(title="EmotiVoice Fleet", version="1", description=DESCRIPTION, lifespan=lifespan, telemetry=spans())
     app.include_router(jobs.router)
     app.include_router(voices.router)
     app.include_router(health.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestMetrics)
+    app.add_middleware(NamesTrace)
     return app
 
 

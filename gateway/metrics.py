@@ -16,21 +16,27 @@ REQUEST_SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane"])
+SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane", "tenant"])
+STAND_IN = Counter("emotivoice_stand_in_jobs_total", "Jobs accepted for the stand-in engine", ["tenant"])
 WAITING = Gauge("emotivoice_lane_waiting", "Messages that no worker has started", ["lane"])
 OLDEST_WAITING = Gauge("emotivoice_lane_oldest_waiting_seconds", "Age of the message that waits longest", ["lane"])
+
+
+WARM_WORKERS = Gauge("emotivoice_lane_warm_workers", "Workers that take messages", ["lane"])
 
 
 def show_loads(loads: Mapping[Lane, LaneLoad]) -> None:
     for lane, load in loads.items():
         WAITING.labels(lane).set(load.waiting)
         OLDEST_WAITING.labels(lane).set(load.oldest_seconds)
+        WARM_WORKERS.labels(lane).set(load.warm_workers)
 
 
 def forget_loads() -> None:
     """Show no load rather than an old one."""
     WAITING.clear()
     OLDEST_WAITING.clear()
+    WARM_WORKERS.clear()
 
 
 class RequestMetrics:

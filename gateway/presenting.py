@@ -6,7 +6,7 @@ import time
 from gateway.schemas import JobError, JobStatus, Links, Progress, QueuePlace, Result, SpokenAs, Usage, at
 from gateway.settings import GatewaySettings
 from shared.audio_formats import FORMATS
-from shared.jobs import Audio, JobState
+from shared.jobs import Audio, Job, JobState
 from shared.ports import JobView, LaneLoad, ObjectStore
 from shared.speech_length import LONGEST_SEGMENT_SECONDS
 
@@ -27,13 +27,14 @@ def status(view: JobView, *, objects: ObjectStore, settings: GatewaySettings) ->
         progress=Progress(segments_done=job.segments_done, segments_total=job.segments_total),
         queue=None if job.finished else QueuePlace(position=view.position, eta_seconds=eta_seconds(view)),
         attempts=job.attempts,
+        stand_in=job.stand_in or None,
         created_at=at(job.created_at),
         started_at=at(job.started_at) if job.started_at else None,
         finished_at=at(job.finished_at) if job.finished_at else None,
         expires_at=at(job.expires_at) if job.finished else None,
         request=SpokenAs(**{name: getattr(request, name) for name in SpokenAs.model_fields}),
         metadata=job.metadata,
-        result=_result(job.id, view.audio, objects, settings) if view.audio else None,
+        result=_result(job, view.audio, objects, settings) if view.audio else None,
         usage=_usage(view),
         error=JobError(code=job.failure.code, message=job.failure.message) if job.failure else None,
         links=Links(self=f"/v1/jobs/{job.id}", audio=f"/v1/jobs/{job.id}/audio" if view.audio else None),
@@ -67,15 +68,15 @@ def file_name(job_id: str, audio: Audio) -> str:
     return f"{job_id}.{FORMATS[audio.format].extension}"
 
 
-def _result(job_id: str, audio: Audio, objects: ObjectStore, settings: GatewaySettings) -> Result:
+def _result(job: Job, audio: Audio, objects: ObjectStore, settings: GatewaySettings) -> Result:
     content_type = FORMATS[audio.format].content_type
     return Result(
-        audio=f"/v1/jobs/{job_id}/audio",
-        timings=f"/v1/jobs/{job_id}/timings",
+        audio=f"/v1/jobs/{job.id}/audio",
+        timings=f"/v1/jobs/{job.id}/timings",
         url=objects.link(
             audio.key,
             seconds=settings.link_seconds,
-            file_name=file_name(job_id, audio),
+            file_name=file_name(job.id, audio),
             content_type=content_type,
         ),
         url_expires_at=at(int(time.time()) + settings.link_seconds),
@@ -85,7 +86,7 @@ def _result(job_id: str, audio: Audio, objects: ObjectStore, settings: GatewaySe
         format=audio.format,
         content_type=content_type,
         sha256=audio.sha256,
-        warnings=list(audio.warnings),
+        warnings=[*([job.stand_in] if job.stand_in else []), *audio.warnings],
     )
 
 

@@ -1,9 +1,9 @@
 """Request and response bodies: the public API and nothing else."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.jobs import JobState
 
@@ -49,7 +49,18 @@ class JobRequest(BaseModel):
     lane: Literal["interactive", "bulk"] = Field(
         default="interactive", description="bulk waits behind nobody's conversation."
     )
+    if_cold: Literal["wait", "builtin"] = Field(
+        default="wait",
+        description="While no worker of the engine is warm: wait for one, or have the builtin engine speak it at once. "
+        "The job says so in `stand_in`. For the interactive lane.",
+    )
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=32)
+
+    @model_validator(mode="after")
+    def _only_who_is_waited_for_needs_a_stand_in(self) -> Self:
+        if self.if_cold == "builtin" and self.lane != "interactive":
+            raise ValueError("if_cold: builtin is for the interactive lane; a bulk job waits for its engine")
+        return self
 
 
 class Progress(BaseModel):
@@ -117,6 +128,9 @@ class JobStatus(BaseModel):
     progress: Progress
     queue: QueuePlace | None = Field(description="null once the job is finished.")
     attempts: int
+    stand_in: str | None = Field(
+        description="Which engine and voice speak it instead of those that were asked for, and why; null if none do."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

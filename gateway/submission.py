@@ -10,9 +10,11 @@ import uuid_utils
 
 from gateway.dependencies import Services
 from gateway.known import Offer
-from gateway.metrics import SUBMITTED
+from gateway.metrics import STAND_IN, SUBMITTED
 from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
+from gateway.stand_in import stand_in_for
+from shared import tracing
 from shared.audio_formats import FORMATS
 from shared.errors import (
     ControlCharacter,
@@ -39,24 +41,28 @@ class Submission:
     replayed: bool
 
 
-async def submit(body: JobRequest, services: Services, *, key: str) -> Submission:
+async def submit(body: JobRequest, services: Services, *, key: str, tenant: str) -> Submission:
     """Accept a job. It is recorded before it is enqueued, so no worker meets a job that is not there.
 
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
     request = checked(body, await services.known.offer(), services.settings)
+    request, stand_in = await stand_in_for(body, request, services.known)
     job = new_job(body, request, keep_seconds=services.settings.keep_seconds)
-    load = await services.known.load(job.lane)
+    job = replace(job, tenant=tenant, stand_in=stand_in, trace=tracing.current().traceparent)
+    load = await services.known.load(job.speaking_lane)
     place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
     if isinstance(place, str):
-        return await _replayed(place, services, key=key) or await submit(body, services, key=key)
+        return await _replayed(place, services, key=key) or await submit(body, services, key=key, tenant=tenant)
     try:
         await _enqueue(job, services)
     except QueueUnavailable:
         if await services.jobs.refuse(job, key=key):
             raise
-    SUBMITTED.labels(job.lane).inc()
+    SUBMITTED.labels(job.lane, tenant).inc()
+    if stand_in:
+        STAND_IN.labels(tenant).inc()
     last = None if job.long else place
     return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
 

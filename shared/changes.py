@@ -207,6 +207,6 @@ def _segment_commands(job: Job, segments: Sequence[Segment]) -> list[Command]:
     for number, segment in enumerate(segments):
         commands += [
             ["HSET", records.segments_key(job.id), str(number), records.dump(segment)],
-            ["ZADD", records.waiting_key(job.lane), str(job.started_at), member(job.id, str(number))],
+            ["ZADD", records.waiting_key(job.speaking_lane), str(job.started_at), member(job.id, str(number))],
         ]
     return commands

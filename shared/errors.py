@@ -183,6 +183,15 @@ class InvalidCursor(JobError):
         super().__init__("the cursor is not one that this API returned; leave it out to start from the newest job")
 
 
+class InvalidTenant(JobError):
+    """The header that names the tenant holds no name."""
+
+    code = "invalid_tenant"
+
+    def __init__(self, header: str) -> None:
+        super().__init__(f"the header {header} is no tenant's name: 1 to 64 letters, digits, dots, dashes, underscores")
+
+
 class QueueUnavailable(JobError):
     """The broker did not confirm the message."""
 

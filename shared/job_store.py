@@ -27,6 +27,7 @@ from shared.changes import (
     repeat_argument,
     script,
 )
+from shared.ended import job_ended
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
 from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobView, LaneLoad, Reopened, Segment
@@ -156,9 +157,24 @@ class RedisJobStore:
                 keys=[records.audio_record_key(audio.address), records.GARBAGE], args=[audio.sha256, time.time()]
             )
 
-    def announce(self, catalogue: Catalogue) -> None:
+    def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None:
         with translated():
-            self._redis.set(records.CATALOGUE, records.dump(catalogue))
+            self._redis.set(records.STAND_IN_CATALOGUE if stand_in else records.CATALOGUE, records.dump(catalogue))
+
+    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
+        now = time.time()
+        told = ["ZADD", records.BUSY, str(now + seconds), worker] if busy else ["ZREM", records.BUSY, worker]
+        with translated():
+            self._pipeline(
+                ["ZADD", records.warm_key(lane), str(now + seconds), worker],
+                ["ZREMRANGEBYSCORE", records.warm_key(lane), "-inf", str(now)],  # of those that were killed
+                ["ZREMRANGEBYSCORE", records.BUSY, "-inf", str(now)],
+                told,
+            )
+
+    def absent(self, worker: str, lane: Lane) -> None:
+        with translated():
+            self._redis.zrem(records.warm_key(lane), worker)
 
     def _change(
         self, job_id: str, step: str, decide: Decision, *, audio: Audio | None, segments: Sequence[Segment]
@@ -180,6 +196,8 @@ class RedisJobStore:
             reply = self._commit(args=[argument])
         if reply == AUDIO_GONE:
             raise StorageUnavailable("the same audio was deleted just now")
+        if reply == CHANGED and change.job.finished and not was.job.finished:
+            job_ended(change.job)
         return reply == CHANGED
 
     def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
@@ -239,7 +257,10 @@ class AsyncRedisJobStore:
         with translated():
             reply = await self._commit(args=[final_argument(records.dump(job), job, failed, key=key)])
             # Unchanged it may be by this very call, whose first reply was lost.
-            return reply == CHANGED or await self._redis.get(records.job_key(job.id)) == records.dump(failed)
+            refused = reply == CHANGED or await self._redis.get(records.job_key(job.id)) == records.dump(failed)
+        if refused:
+            job_ended(failed)
+        return refused
 
     async def repeat(self, job_id: str) -> Job | None:
         with translated():
@@ -306,9 +327,9 @@ class AsyncRedisJobStore:
                 if await self._commit(args=[argument]) == CHANGED:
                     return Reopened(again, names)
 
-    async def catalogue(self) -> Catalogue | None:
+    async def catalogue(self, *, stand_in: bool = False) -> Catalogue | None:
         with translated():
-            raw = await self._redis.get(records.CATALOGUE)
+            raw = await self._redis.get(records.STAND_IN_CATALOGUE if stand_in else records.CATALOGUE)
         return records.load_catalogue(raw) if raw else None
 
     async def loads(self) -> dict[Lane, LaneLoad]:
@@ -317,7 +338,7 @@ class AsyncRedisJobStore:
                 for lane in Lane:
                     _ask_load(pipeline, lane)
                 replies = await pipeline.execute()
-        return {lane: _load(*replies[3 * n : 3 * n + 3]) for n, lane in enumerate(Lane)}
+        return {lane: _load(*replies[4 * n : 4 * n + 4]) for n, lane in enumerate(Lane)}
 
     async def ping(self) -> None:
         with translated():
@@ -375,6 +396,7 @@ class AsyncRedisJobStore:
                 return job
             after = ended(job)
             if await self._commit(args=[final_argument(raw, job, after)]) == CHANGED:
+                job_ended(after)
                 return after
 
     async def _forget_audio_of(self, job: Job) -> None:
@@ -403,7 +425,7 @@ class AsyncRedisJobStore:
             for job, _ in found:
                 _ask_view(pipeline, job)
             replies = await pipeline.execute()
-        return [_view(job, request, replies[6 * n : 6 * n + 6]) for n, (job, request) in enumerate(found)]
+        return [_view(job, request, replies[7 * n : 7 * n + 7]) for n, (job, request) in enumerate(found)]
 
 
 def audio_addresses(steps: Mapping[str, str]) -> list[str]:
@@ -416,19 +438,20 @@ def _ask_load(pipeline: Any, lane: Lane) -> None:
     pipeline.zcard(records.waiting_key(lane))
     pipeline.zrange(records.waiting_key(lane), 0, 0, withscores=True)
     pipeline.hmget(records.lane_key(lane), "gap", "service")
+    pipeline.zcount(records.warm_key(lane), time.time(), "+inf")
 
 
-def _load(waiting: int, oldest: list[tuple[str, float]], means: list[str | None]) -> LaneLoad:
+def _load(waiting: int, oldest: list[tuple[str, float]], means: list[str | None], warm: int) -> LaneLoad:
     gap, service = (float(mean) if mean else None for mean in means)
     age = max(0.0, time.time() - oldest[0][1]) if oldest else 0.0
-    return LaneLoad(waiting, age, gap, service)
+    return LaneLoad(waiting, age, gap, service, warm)
 
 
 def _ask_view(pipeline: Any, job: Job) -> None:
     pipeline.get(records.audio_record_key(job.audio_address or "none"))
     pipeline.zrank(records.waiting_key(job.lane_of(job.first_step)), f"{job.id}:{job.first_step}")
-    pipeline.zrank(records.waiting_key(job.lane), f"{job.id}:{max(job.segments_total - 1, 0)}")
-    _ask_load(pipeline, job.lane)
+    pipeline.zrank(records.waiting_key(job.speaking_lane), f"{job.id}:{max(job.segments_total - 1, 0)}")
+    _ask_load(pipeline, job.speaking_lane)
 
 
 def _view(job: Job, request: SpeechRequest, replies: list[Any]) -> JobView:

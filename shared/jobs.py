@@ -12,6 +12,7 @@ MAX_ATTEMPTS = 3  # a step that took three workers down would take the fourth do
 CONTROLS = {"pitch_shift": 0.0, "pitch_scale": 1.0, "energy_shift": 0.0, "energy_scale": 1.0}  # and what is neutral
 MAX_RETRIES = 10  # of a step that met a server that was away; with their back-off about four minutes
 KEEP_SECONDS = 7 * 24 * 3600.0  # how long a finished job is kept, unless its record says otherwise
+NO_TENANT = "default"  # whose the jobs are where nobody tells tenants apart
 PLAN = "plan"
 JOIN = "join"
 
@@ -22,6 +23,7 @@ class Lane(StrEnum):
     INTERACTIVE = "interactive"
     BULK = "bulk"
     ASSEMBLY = "assembly"
+    STANDIN = "standin"
 
 
 class JobState(StrEnum):
@@ -111,6 +113,9 @@ class Job:
     keep_seconds: float = KEEP_SECONDS  # from its end until it expires
     repeats: int = 0  # of its request while it was queued: each may have enqueued it
     repairs: int = 0  # how many segments were spoken again, because their audio was lost
+    tenant: str = NO_TENANT  # who sent it
+    stand_in: str = ""  # a sentence: another engine speaks it than was asked for, and why
+    trace: str = ""  # W3C traceparent of the request that submitted it
 
     @property
     def finished(self) -> bool:
@@ -127,7 +132,14 @@ class Job:
 
     def lane_of(self, step: str) -> Lane:
         """Plans and joins need no engine, so they go to the assembly workers."""
-        return Lane.ASSEMBLY if step in (PLAN, JOIN) else self.lane
+        if step in (PLAN, JOIN):
+            return Lane.ASSEMBLY
+        return Lane.STANDIN if self.stand_in else self.lane
+
+    @property
+    def speaking_lane(self) -> Lane:
+        """Whose workers speak its segments."""
+        return self.lane_of("0")
 
     def steps(self) -> list[str]:
         """Every step that this job may have, as far as it is planned."""

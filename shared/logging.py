@@ -1,4 +1,4 @@
-"""JSON lines on stderr, each with the job it is about. The text of a job is never logged."""
+"""JSON lines on stderr, each with the job, the tenant and the trace it is about. The text of a job is never logged."""
 
 import json
 import logging
@@ -7,12 +7,15 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 job_id: ContextVar[str] = ContextVar("job_id", default="")
+tenant: ContextVar[str] = ContextVar("tenant", default="")
+trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+_CONTEXT = (job_id, tenant, trace_id)  # what a line is about, whoever writes it
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, job id, and what `extra` gave."""
+    """One JSON object a line: time, level, logger, message, what it is about, and what `extra` gave."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -21,8 +24,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if job := job_id.get():
-            line["job_id"] = job
+        line |= {about.name: value for about in _CONTEXT if (value := about.get())}
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -44,6 +44,7 @@ class LaneLoad:
     oldest_seconds: float  # how long the first of them has waited
     seconds_per_step: float | None  # from one finished step to the next while there was work; None before the first
     service_seconds: float | None  # of one step, from start to finish
+    warm_workers: int = 0  # that take messages
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,15 @@ class JobStore(Protocol):
         """The object is gone from the object store, or damaged: don't find it again."""
         ...
 
-    def announce(self, catalogue: Catalogue) -> None: ...
+    def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None: ...
+
+    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
+        """Tell that the worker takes messages, and whether it has one in hand; believed for that many seconds."""
+        ...
+
+    def absent(self, worker: str, lane: Lane) -> None:
+        """The worker takes no messages, or no longer."""
+        ...
 
 
 class AsyncJobStore(Protocol):
@@ -219,7 +228,9 @@ class AsyncJobStore(Protocol):
         """
         ...
 
-    async def catalogue(self) -> Catalogue | None: ...
+    async def catalogue(self, *, stand_in: bool = False) -> Catalogue | None:
+        """What the engine offers, or the one that stands in while no worker of it is warm."""
+        ...
 
     async def loads(self) -> dict[Lane, LaneLoad]: ...
 

@@ -10,11 +10,13 @@ from shared.ports import Catalogue, Segment
 
 ALL_JOBS = "jobs"
 CATALOGUE = "catalogue"
+STAND_IN_CATALOGUE = "catalogue:standin"
 CHANGED = "changed"  # the channel that tells the id of each job that changes
 LEASES = "leases"  # every step that a worker holds, by when its lease runs out
 EXPIRING = "expiring"  # every job, by when its time is over
 UPLOADING = "uploading"  # keys of objects that a worker is about to store, by when it began
 SWEEPER = "sweeper"  # the name of the sweeper that is at work
+BUSY = "busy"  # workers that had something in hand, by until when that is believed
 GARBAGE = "garbage"  # keys of objects that no record points to, by since when: to be deleted
 
 
@@ -60,6 +62,11 @@ def suspects_key(lane: Lane) -> str:
 
 def sent_again_key(lane: Lane) -> str:
     return f"sent_again:{lane}"
+
+
+def warm_key(lane: Lane) -> str:
+    """Workers that take messages, by until when that is believed."""
+    return f"warm:{lane}"
 
 
 def lane_key(lane: Lane) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared import records
 from shared.changes import expiry_argument, removal_argument, script
+from shared.ended import job_ended
 from shared.job_store import audio_addresses, patient_client, translated
 from shared.jobs import JobState, Lane
 from shared.ports import StepRef
@@ -85,6 +86,11 @@ class RedisSweepStore:
                 found.append(StepRef(job_id, step, lane))
         return found
 
+    def busy_workers(self, *, now: float) -> set[str]:
+        """Return the names of the workers that have something in hand."""
+        with translated():
+            return {*self._redis.zrange(records.BUSY, now, "+inf", byscore=True)}
+
     def due(self, *, now: float, limit: int) -> list[str]:
         """Return the ids of jobs whose time is over, the oldest first."""
         with translated():
@@ -107,11 +113,14 @@ class RedisSweepStore:
                 if due is None or due > now:  # it has ended or was opened again meanwhile, or another sweeper was here
                     return job.state
                 addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
+                expired = job.expired(now=now)
                 if forget := job.state is JobState.EXPIRED:
                     argument = removal_argument(raw, job, addresses, now=now)
                 else:
-                    argument = expiry_argument(raw, job, job.expired(now=now), addresses, now=now)
+                    argument = expiry_argument(raw, job, expired, addresses, now=now)
                 if self._remove(args=[argument]) is not None:
+                    if not job.finished:
+                        job_ended(expired)
                     return None if forget else JobState.EXPIRED
 
     def doomed(self, *, garbage_before: float, uploads_before: float, limit: int) -> list[str]:

@@ -43,6 +43,8 @@ class InMemoryJobStore:
         self.claims: dict[str, Holder] = {}  # address -> who makes it
         self.uploads: set[str] = set()  # keys of objects that may be there without a record
         self.announced: Catalogue | None = None
+        self.announced_stand_in: Catalogue | None = None
+        self.warm: dict[str, tuple[Lane, bool]] = {}  # worker -> its lane, and whether it has something in hand
 
     def add(self, job: Job, request: SpeechRequest) -> None:
         self.jobs[job.id], self.requests[job.id], self.steps[job.id] = job, request, {}
@@ -123,8 +125,17 @@ class InMemoryJobStore:
         if known and known.sha256 == audio.sha256:
             del self.stored[audio.address]
 
-    def announce(self, catalogue: Catalogue) -> None:
-        self.announced = catalogue
+    def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None:
+        if stand_in:
+            self.announced_stand_in = catalogue
+        else:
+            self.announced = catalogue
+
+    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
+        self.warm[worker] = (lane, busy)
+
+    def absent(self, worker: str, lane: Lane) -> None:
+        self.warm.pop(worker, None)
 
 
 class InMemoryAsyncJobStore:
@@ -212,8 +223,8 @@ class InMemoryAsyncJobStore:
             steps.pop(name, None)
         return Reopened(again, names)
 
-    async def catalogue(self) -> Catalogue | None:
-        return self.records.announced
+    async def catalogue(self, *, stand_in: bool = False) -> Catalogue | None:
+        return self.records.announced_stand_in if stand_in else self.records.announced
 
     async def loads(self) -> dict[Lane, LaneLoad]:
         return {lane: self._load(lane) for lane in Lane}
@@ -229,8 +240,11 @@ class InMemoryAsyncJobStore:
         yield wait
 
     def _load(self, lane: Lane) -> LaneLoad:
-        queued = [job for job in self.records.jobs.values() if job.lane is lane and job.state is JobState.QUEUED]
-        return LaneLoad(len(queued), 0.0, 0.5, 2.0)
+        queued = [
+            job for job in self.records.jobs.values() if job.speaking_lane is lane and job.state is JobState.QUEUED
+        ]
+        warm = [worker for worker, (theirs, _) in self.records.warm.items() if theirs is lane]
+        return LaneLoad(len(queued), 0.0, 0.5, 2.0, len(warm))
 
 
 class InMemoryObjectStore:

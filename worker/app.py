@@ -4,12 +4,15 @@ import logging
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from celery import Celery, signals
 from celery.utils.log import get_multiprocessing_logger
 
+from shared import tracing
 from shared.logging import set_up_logging
 from shared.queue import QUEUES, is_rabbitmq, make_app, queue_name
 from worker.bootsteps import LOAD_FAILED, guard_step, health_server, warm_gate
@@ -17,6 +20,7 @@ from worker.grace import Countdown
 from worker.guard import Guard
 from worker.health import Health
 from worker.memory import outgrown
+from worker.metrics import START_SECONDS
 from worker.ready_marks import ReadyMarks
 from worker.runtime import Runtime, start_runtime
 from worker.settings import WorkerSettings
@@ -53,17 +57,20 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
     app.steps["worker"].update({server, gate})
     guard = Guard(ready, health, Countdown(ready, settings.grace), started_at=started_at)
     app.steps["consumer"].add(guard_step(guard))
-    register(app, _load_in_each_child(app, settings, ready), partial(_retire_if_outgrown, ready=ready))
+    load = _load_in_each_child(app, settings, ready, lambda: None if health.was_ready else started_at)
+    register(app, load, partial(_retire_if_outgrown, ready=ready))
     return app
 
 
-def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks) -> Any:
+def _load_in_each_child(
+    app: Celery, settings: WorkerSettings, ready: ReadyMarks, started_at: Callable[[], float | None]
+) -> Any:
     """Load the engine when a child starts; return how a task gets at what was loaded."""
     loaded: list[Runtime] = []
 
     def load(**_: Any) -> None:
         try:
-            loaded.append(start_runtime(app, settings, ready))
+            loaded.append(start_runtime(app, settings, ready, started_at=started_at()))
         except Exception:  # a process edge: Celery would keep a child without an engine
             log.exception("the engine could not be loaded")
             os._exit(LOAD_FAILED)
@@ -74,7 +81,12 @@ def _load_in_each_child(app: Celery, settings: WorkerSettings, ready: ReadyMarks
         ready.set()
 
     signals.worker_process_init.connect(load, weak=False)
+    signals.worker_process_shutdown.connect(_send_last_spans, weak=False)
     return lambda: loaded[0]
+
+
+def _send_last_spans(**_: Any) -> None:
+    tracing.stop()
 
 
 def _retire_if_outgrown(here: Runtime, *, ready: ReadyMarks) -> None:
@@ -97,6 +109,7 @@ def run(settings: WorkerSettings, *, started_at: float) -> None:
     signals.setup_logging.connect(_keep_our_logging, weak=False)
     ready = ReadyMarks()
     app = make_worker_app(settings, ready=ready, health=Health(), started_at=started_at)
+    START_SECONDS.labels("import").observe(time.time() - started_at)
     arguments = ["--quiet", "worker", "--pool=prefork", "--concurrency=1", f"--queues={queue_name(settings.lane)}"]
     arguments += [
         "--without-gossip",

@@ -6,8 +6,11 @@ import uuid
 from collections.abc import Callable
 
 from shared import jobs as lifecycle
+from shared import tracing
 from shared.errors import EngineFailed, InvalidAudio, JobError, OutOfMemory, TimedOut, Unspeakable
 from shared.jobs import MAX_RETRIES, PLAN, Change, Failure, Job, Outcome, SpeechRequest, Step
+from shared.logging import tenant
+from shared.queue import queue_name, task_id
 from worker import engine
 from worker.ending import Ending, Verdict
 from worker.engine import DeviceLost, EngineError, InvalidSpeech, UnspeakableText
@@ -33,9 +36,13 @@ class SpokenElsewhere(Exception):
 Work = Callable[[Job, SpeechRequest, Lease], None]
 
 
-def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work: Work) -> Ending:
+def attempt(  # noqa: PLR0913 - one call site, every argument by name
+    job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work: Work, trace: str = ""
+) -> Ending:
     """Start the step if it is to be done, do it, and record success or failure on the job.
 
+    Args:
+        trace: the traceparent that came with the message.
     Raises:
         DeviceLost: this process can't work any more; the step is left as a killed worker leaves it.
     """
@@ -44,19 +51,34 @@ def attempt(job_id: str, step: str, *, redelivered: bool, runtime: Runtime, work
     found = runtime.jobs.load(job_id, step)
     if found is None:
         return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
+    job = found[0]
+    tenant.set(job.tenant)
+    queue, message = queue_name(runtime.settings.lane), task_id(job_id, step)
+    with tracing.processing(queue, message, sender=trace, submitter=job.trace) as span:
+        span.note({"emotivoice.job_id": job_id, "emotivoice.step": step, "emotivoice.tenant": job.tenant})
+        ending = _attempt(found, redelivered, runtime, work)
+        span.note({"emotivoice.outcome": ending.outcome})
+    return ending
+
+
+def _attempt(found: tuple[Job, Step, SpeechRequest], redelivered: bool, runtime: Runtime, work: Work) -> Ending:
     job, known_step, request = found
+    step = known_step.name
     change = _started(job, known_step, redelivered, runtime)
     if change is None:
         return Ending(Verdict.ACKNOWLEDGE, Outcome.MISSING)
     if change.outcome is not Outcome.APPLIED:
         return _not_started(change, runtime)
+    wait_seconds = max(change.step.started_at - change.job.created_at, 0)
+    tracing.current().note({"emotivoice.attempt": change.step.attempts, "emotivoice.wait_seconds": wait_seconds})
     if change.step.attempts == 1:
-        QUEUE_WAIT.labels(step_kind(step)).observe(max(change.step.started_at - change.job.created_at, 0))
+        QUEUE_WAIT.labels(step_kind(step)).observe(wait_seconds)
     seconds = runtime.settings.lease_seconds
     lease = Lease(runtime.jobs, change.job, change.step, seconds=seconds, among=runtime.leases)
     with lease, at_work():
         ending = _work(change, lease, runtime, lambda: work(change.job, request, lease))
     STEPS.labels(step_kind(step), ending.outcome).inc()
+    runtime.first_step.ended()
     seconds = round(time.time() - change.step.started_at, 3)
     log.info("step ended", extra={"step": step, "outcome": ending.outcome, "seconds": seconds})
     return ending
@@ -79,6 +101,7 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
         return _ended_badly(_as_job_error(error, runtime), change, lease, runtime)
     except (Exception, SystemExit, KeyboardInterrupt):  # a process edge: the job must end, and a person look at it
         log.exception("unexpected failure")
+        tracing.current().failed("internal_error")
         _fail(Failure("internal_error", "the worker failed; its log has the reason"), change, lease, runtime)
         return Ending(Verdict.DEAD_LETTER, "internal_error")
     return Ending(Verdict.ACKNOWLEDGE, "done")
@@ -127,6 +150,7 @@ def _not_started(change: Change, runtime: Runtime) -> Ending:
         return Ending(Verdict.RETRY, Outcome.HELD, max(change.step.lease_expires_at - time.time(), 1.0))
     if change.outcome is Outcome.GIVEN_UP:
         log.error("given up: the worker died in every attempt", extra={"attempts": change.step.attempts})
+        tracing.current().failed("worker_lost")
         return Ending(Verdict.DEAD_LETTER, Outcome.GIVEN_UP)
     job = change.job
     if change.outcome is Outcome.STEP_DONE and (change.step.name == PLAN or job.segments_done == job.segments_total):
@@ -142,10 +166,11 @@ def enqueue_next(job: Job, runtime: Runtime) -> None:
         runtime.queue.enqueue(job.id, lifecycle.JOIN, lane=job.lane_of(lifecycle.JOIN))
         return
     for step in runtime.jobs.waiting_steps(job.id):
-        runtime.queue.enqueue(job.id, step, lane=job.lane)
+        runtime.queue.enqueue(job.id, step, lane=job.lane_of(step))
 
 
 def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:
+    tracing.current().failed(error.code)
     attempts, retries = change.step.attempts, change.step.retries
     if error.retryable and retries < FEWER_RETRIES.get(error.code, MAX_RETRIES):
         log.warning("will be tried again", extra={"code": error.code, "attempts": attempts, "reason": str(error)})

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from shared import tracing
 from worker.engine import DeviceLost, Engine, EngineError, MeasuresMemory, Speech, Utterance
 from worker.engine.soundness import require_sound
 from worker.metrics import BATCH_SIZE, GPU_MEMORY
@@ -25,6 +26,7 @@ class Spoken:
 
     speeches: Sequence[Speech]
     seconds: float
+    batch: int  # utterances in the engine's call, with those of other jobs
 
 
 def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance]) -> Spoken:
@@ -33,8 +35,18 @@ def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance])
     Raises:
         InvalidSpeech: the engine returned nonsense for one of them.
     """
-    if isinstance(engine, SharedEngine):
-        return engine.synthesize(utterances)
+    attributes = {
+        "emotivoice.utterances": len(utterances),
+        "emotivoice.characters": sum(len(u.text) for u in utterances),
+    }
+    with tracing.span("synthesize", attributes) as span:  # nothing in the thread of a shared engine: it works for all
+        shared = isinstance(engine, SharedEngine)
+        spoken = engine.synthesize(utterances) if shared else _synthesize(engine, utterances)
+        span.note({"emotivoice.engine_seconds": spoken.seconds, "emotivoice.batch": spoken.batch})
+    return spoken
+
+
+def _synthesize(engine: Engine, utterances: Sequence[Utterance]) -> Spoken:
     started = time.perf_counter()
     speeches = engine.synthesize(utterances)
     seconds = time.perf_counter() - started
@@ -43,10 +55,15 @@ def synthesize(engine: "Engine | SharedEngine", utterances: Sequence[Utterance])
     for utterance, speech in zip(utterances, speeches, strict=True):
         require_sound(utterance, speech)
     BATCH_SIZE.observe(len(utterances))
+    show_memory(engine)
+    return Spoken(speeches, seconds, len(utterances))
+
+
+def show_memory(engine: Engine) -> None:
+    """Show what the engine has of its GPU, if it has one."""
     if isinstance(engine, MeasuresMemory):
         for kind, amount in engine.memory().items():
             GPU_MEMORY.labels(kind).set(amount)
-    return Spoken(speeches, seconds)
 
 
 class Seat:
@@ -221,4 +238,4 @@ def _shares(spoken: Spoken, counts: Sequence[int]) -> list[Spoken]:
     parts = [[rest.popleft() for _ in range(count)] for count in counts]
     lengths = [sum(speech.waveform.seconds for speech in part) for part in parts]
     per_second = spoken.seconds / (sum(lengths) or 1)
-    return [Spoken(part, per_second * length) for part, length in zip(parts, lengths, strict=True)]
+    return [Spoken(part, per_second * length, spoken.batch) for part, length in zip(parts, lengths, strict=True)]

@@ -12,7 +12,7 @@ from prometheus_client import multiprocess
 
 from worker.grace import Countdown
 from worker.health import Health
-from worker.metrics import READY_SECONDS, RECYCLED
+from worker.metrics import READINESS_LOST, RECYCLED, START_SECONDS
 from worker.ready_marks import ReadyMarks
 
 log = logging.getLogger(__name__)
@@ -41,15 +41,18 @@ class Guard:
         ]
         signal.signal(signal.SIGTERM, partial(self._asked_to_stop, consumer.controller.pool._pool))
         if not self._health.was_ready:
-            READY_SECONDS.set(time.time() - self._started_at)
+            START_SECONDS.labels("ready").observe(time.time() - self._started_at)
             log.info("consuming", extra={"ready_seconds": round(time.time() - self._started_at, 3)})
-        self._health.consuming(True)
+        self._tell(True)
 
     def disconnected(self) -> None:
         for timer in self._timers:
             timer.cancel()
+        if self._connected and not self._health.draining:
+            READINESS_LOST.labels("broker").inc()
         self._connected = False
         self._health.disconnected()
+        self._ready.consume(False)
         self._stop_unless_connected()
 
     def _asked_to_stop(self, pool: Any, *_: Any) -> None:
@@ -79,6 +82,8 @@ class Guard:
             consumer.controller.pool._pool.maintain_pool()  # starts the replacement
         if warm != self._consuming:
             log.warning("consuming again" if warm else "paused until a child that was lost or outgrew is replaced")
+            if not warm:
+                READINESS_LOST.labels("child").inc()
             self._consume(consumer, warm)
         elif not warm and _idle():
             self._replace(consumer)
@@ -103,11 +108,15 @@ class Guard:
 
     def _consume(self, consumer: Any, on: bool) -> None:
         self._consuming = on
-        self._health.consuming(on)
+        self._tell(on)
         if on:
             consumer.task_consumer.consume()
         else:
             consumer.task_consumer.cancel()
+
+    def _tell(self, on: bool) -> None:
+        self._health.consuming(on)
+        self._ready.consume(on)
 
 
 def children(worker: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """What a worker measures, over its main process and its children (multiprocess mode)."""
 
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -23,13 +24,13 @@ STEPS = Counter("emotivoice_steps_total", "Steps by what came of them", ["step",
 RETRIES = Counter("emotivoice_step_retries_total", "Steps given back to be tried later", ["code"])
 CACHE_HITS = Counter("emotivoice_cache_hits_total", "Segments found already spoken")
 CACHE_MISSES = Counter("emotivoice_cache_misses_total", "Segments that had to be spoken")
-LOAD_SECONDS = Gauge("emotivoice_model_load_seconds", "Time to load the engine", multiprocess_mode="mostrecent")
-WARM_UP_SECONDS = Gauge(
-    "emotivoice_warm_up_seconds", "Time to warm the loaded engine up", multiprocess_mode="mostrecent"
+START_SECONDS = Histogram(
+    "emotivoice_start_seconds",
+    "What a start took: import, load and warm_up for themselves, ready and first_step from the start of the process",
+    ["phase"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 25, 30, 45, 60, 120, 300),
 )
-READY_SECONDS = Gauge(
-    "emotivoice_start_to_ready_seconds", "From process start to the first message", multiprocess_mode="mostrecent"
-)
+READINESS_LOST = Counter("emotivoice_readiness_lost_total", "Times that a worker stopped taking messages", ["reason"])
 COLD_STARTS = Counter("emotivoice_cold_starts_total", "Engine loads, of first and of replaced child processes")
 BUSY = Gauge("emotivoice_busy_children", "Children that are at work", multiprocess_mode="livesum")
 IN_HAND = Gauge("emotivoice_steps_in_hand", "Steps that are worked on now", multiprocess_mode="livesum")
@@ -67,6 +68,18 @@ def _count(change: int) -> None:
         _in_hand += change
         IN_HAND.set(_in_hand)
         BUSY.set(1 if _in_hand else 0)
+
+
+class FirstStep:
+    """Measures, once, how long it took from the start of the process to the end of the first step."""
+
+    def __init__(self, started_at: float | None) -> None:
+        self._started_at = started_at  # Unix seconds; None in a child that replaces another
+
+    def ended(self) -> None:
+        started_at, self._started_at = self._started_at, None
+        if started_at:
+            START_SECONDS.labels("first_step").observe(time.time() - started_at)
 
 
 def step_kind(step: str) -> str:

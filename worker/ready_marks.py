@@ -8,12 +8,13 @@ from pathlib import Path
 
 
 class ReadyMarks:
-    """Who is warm, who has outgrown, that no more is taken, and that what can't be finished is to be handed back."""
+    """Who is warm, who has outgrown, whether messages are taken, that what can't be finished is to be handed back."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="emotivoice-ready-"))
         self._ready, self._retired = self._folder / "ready", self._folder / "retired"
         self._draining, self._handing_back = self._folder / "draining", self._folder / "handing back"
+        self._consuming = self._folder / "consuming"
         for folder in (self._ready, self._retired):
             folder.mkdir()
 
@@ -31,6 +32,16 @@ class ReadyMarks:
 
     def retired(self, pid: int) -> bool:
         return (self._retired / str(pid)).exists()
+
+    def consume(self, on: bool) -> None:
+        if on:
+            self._consuming.touch()
+        else:
+            self._consuming.unlink(missing_ok=True)
+
+    def consuming(self) -> bool:
+        """Whether the main process takes messages just now."""
+        return self._consuming.exists()
 
     def drain(self) -> None:
         self._draining.touch()

@@ -6,17 +6,20 @@ from dataclasses import asdict, dataclass, field
 
 from celery import Celery
 
+from shared import tracing
 from shared.job_store import RedisJobStore
+from shared.jobs import Lane
 from shared.lane_reader import LaneReader
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobQueue, JobStore, ObjectStore
 from shared.queue import worker_queue
-from worker.batching import SharedEngine
+from worker.batching import SharedEngine, show_memory
 from worker.companions import Companions, Terms
 from worker.engine import Engine, load_engine
 from worker.grace import StuckWork
 from worker.lease import Leases
-from worker.metrics import COLD_STARTS, LOAD_SECONDS, WARM_UP_SECONDS
+from worker.metrics import COLD_STARTS, START_SECONDS, FirstStep
+from worker.presence import Presence
 from worker.ready_marks import ReadyMarks
 from worker.settings import WorkerSettings
 
@@ -35,28 +38,38 @@ class Runtime:
     shared: SharedEngine | None = None  # the same engine, where jobs are spoken together
     companions: Companions | None = None
     leases: Leases = field(default_factory=Leases)
+    first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:
         return self.shared or self.engine
 
 
-def start_runtime(app: Celery, settings: WorkerSettings, ready: ReadyMarks) -> Runtime:
-    """Load the engine and warm it up, connect, and announce what the engine offers."""
+def start_runtime(
+    app: Celery, settings: WorkerSettings, ready: ReadyMarks, *, started_at: float | None = None
+) -> Runtime:
+    """Load the engine and warm it up, connect, and announce what the engine offers.
+
+    Args:
+        started_at: when the worker's process began, in Unix seconds; None for a child that replaces another.
+    """
+    tracing.start(settings, "worker")
     jobs, objects = RedisJobStore(settings.redis_url.get_secret_value()), S3ObjectStore(settings)
-    leases = Leases(ready.handing_back)
+    leases, first_step = Leases(ready.handing_back), FirstStep(started_at)
     StuckWork(leases, settings.grace).start()
+    Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
-        return Runtime(settings, jobs, objects, worker_queue(app), None, leases=leases)
+        return Runtime(settings, jobs, objects, worker_queue(app), None, leases=leases, first_step=first_step)
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None
     _warm_up(shared or engine)
-    jobs.announce(catalogue(engine))
+    show_memory(engine)
+    jobs.announce(catalogue(engine), stand_in=settings.lane is Lane.STANDIN)
     companions = None
     if shared:
         terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
-    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases)
+    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases, first_step)
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:
@@ -87,7 +100,7 @@ def catalogue(engine: Engine) -> Catalogue:
 def _load(settings: WorkerSettings) -> Engine:
     started = time.perf_counter()
     engine = load_engine(settings.engine, settings.engine_options)
-    LOAD_SECONDS.set(time.perf_counter() - started)
+    START_SECONDS.labels("load").observe(time.perf_counter() - started)
     COLD_STARTS.inc()
     return engine
 
@@ -95,4 +108,4 @@ def _load(settings: WorkerSettings) -> Engine:
 def _warm_up(engine: Engine | SharedEngine) -> None:
     started = time.perf_counter()
     engine.warm_up()
-    WARM_UP_SECONDS.set(time.perf_counter() - started)
+    START_SECONDS.labels("warm_up").observe(time.perf_counter() - started)

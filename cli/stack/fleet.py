@@ -19,6 +19,7 @@ DRAIN_SECONDS = 60  # a segment is at most about 60 s of speech, which takes far
 # Two workers that compute on the same cores: with OpenMP's usual policy, by which idle threads spin, each took
 # three to five times as long (2 cores, torch 2.13). docs/operations.md.
 YIELDING = {"OMP_WAIT_POLICY": "PASSIVE"}
+STANDS_IN = {"EMOTIVOICE_ENGINE": "builtin", "EMOTIVOICE_MODEL_DIR": ""}
 LOAD_SECONDS = 330  # a worker gives up by itself after LOAD_LIMIT_SECONDS, by default 300, and its log says why
 
 
@@ -34,7 +35,7 @@ class Watcher:
 class Fleet:
     """Servers, gateway, workers and sweeper that start and stop as one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a stack may be, each by its name
         self,
         folder: Path,
         *,
@@ -42,14 +43,17 @@ class Fleet:
         rabbitmq: bool | None = None,
         watcher: Watcher | None = None,
         worker_settings: Mapping[str, str] | None = None,
+        management: bool = False,
+        stand_in: bool = False,
     ) -> None:
-        self.servers = LocalServers(folder, rabbitmq=rabbitmq)
-        gateway_port, self.sweeper_port, *health_ports = free_ports(2 + len(Lane))
+        self.servers = LocalServers(folder, rabbitmq=rabbitmq, management=management)
+        lanes = [lane for lane in Lane if stand_in or lane is not Lane.STANDIN]
+        gateway_port, self.sweeper_port, *health_ports = free_ports(2 + len(lanes))
         self._watcher = watcher or Watcher()
         self.port = port or gateway_port
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._temporary = self._empty_temporary_folder()
-        self.health_ports = dict(zip(Lane, health_ports, strict=True))
+        self.health_ports = dict(zip(lanes, health_ports, strict=True))
         # Without the variable it would look after whatever broker it names, beside ours.
         self.init = self._process("init", "cli init --wait 20", {"EMOTIVOICE_BROKER_ADMIN_URL": ""})
         self.gateway = self._process(
@@ -57,7 +61,7 @@ class Fleet:
             "gateway",
             {"EMOTIVOICE_GATEWAY_HOST": LOOPBACK, "EMOTIVOICE_GATEWAY_PORT": str(self.port)},
         )
-        self.workers = {lane: self._worker(lane, worker_settings or {}) for lane in Lane}
+        self.workers = {lane: self._worker(lane, worker_settings or {}) for lane in lanes}
         self.sweeper = self._process(
             "sweeper",
             "sweeper",
@@ -133,7 +137,11 @@ class Fleet:
         return str(folder)
 
     def _worker(self, lane: Lane, settings: Mapping[str, str]) -> Process:
-        settings = {"EMOTIVOICE_GRACE_SECONDS": str(DRAIN_SECONDS), **settings}
+        settings = {
+            "EMOTIVOICE_GRACE_SECONDS": str(DRAIN_SECONDS),
+            **settings,
+            **(STANDS_IN if lane is Lane.STANDIN else {}),
+        }
         health = {"EMOTIVOICE_HEALTH_HOST": LOOPBACK, "EMOTIVOICE_HEALTH_PORT": str(self.health_ports[lane])}
         worker = self._process(f"worker-{lane}", "worker", {**settings, "EMOTIVOICE_LANE": lane.value, **health})
         worker.ready_seconds = LOAD_SECONDS

@@ -64,6 +64,9 @@ def up(  # noqa: PLR0913, PLR0917 - the options of the command
     engine: Engine = None,
     model_dir: ModelDir = None,
     device: Device = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="a builtin worker too, for jobs with if_cold: builtin")
+    ] = False,
 ) -> None:
     """Run the whole service on this machine: servers, gateway, workers and sweeper. Ctrl-C stops it."""
     stop = StopRequests()
@@ -77,6 +80,7 @@ def up(  # noqa: PLR0913, PLR0917 - the options of the command
                 rabbitmq=False if redis_broker else None,
                 watcher=stop.watcher(),
                 worker_settings=chosen.settings(),
+                stand_in=stand_in,
             )
             with running(fleet, discard=fresh):
                 typer.echo(greeting(fleet))

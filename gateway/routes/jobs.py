@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import iterate_in_threadpool
 
 from gateway import delivery, presenting
-from gateway.dependencies import Services, ServicesDep
+from gateway.dependencies import Services, ServicesDep, TenantDep
 from gateway.ranges import ByteRange, parse_range
 from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Problem, Timings, Word
 from gateway.submission import submit
@@ -35,14 +35,15 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return dict.fromkeys(statuses, _PROBLEM)
 
 
-@router.post("", status_code=202, response_model=JobStatus, responses=_problems(409, 413, 422, 503))
+@router.post("", status_code=202, response_model=JobStatus, responses=_problems(400, 409, 413, 422, 503))
 async def create_job(
     body: JobRequest,
     services: ServicesDep,
+    tenant: TenantDep,
     idempotency_key: Annotated[str, Header(max_length=255, description="Sent again, it returns the same job.")] = "",
 ) -> Response:
     """Submit text to be spoken. The answer comes at once; ask for the job until it is finished."""
-    accepted = await submit(body, services, key=idempotency_key)
+    accepted = await submit(body, services, key=idempotency_key, tenant=tenant)
     view = accepted.view
     headers = {"Location": f"/v1/jobs/{view.job.id}", "Retry-After": presenting.retry_after(view.load)}
     if accepted.replayed:

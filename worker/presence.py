@@ -1,0 +1,53 @@
+"""Tells, from a child, that its worker takes messages, and whether it has one in hand.
+
+The gateway counts who is warm; the sweeper tells Kubernetes which worker to spare. What is told runs out by itself.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+
+from shared.errors import StoreUnavailable
+from shared.jobs import Lane
+from shared.ports import JobStore
+from worker.lease import Leases
+from worker.ready_marks import ReadyMarks
+
+log = logging.getLogger(__name__)
+
+TELL_SECONDS = 3.0
+BELIEVED_SECONDS = 10.0  # three times what is told goes missing before the worker is taken for gone
+LOOK_SECONDS = 0.2
+
+
+class Presence(threading.Thread):
+    """A child's thread. The worker's name begins with its host's, which in Kubernetes is the pod's."""
+
+    def __init__(self, jobs: JobStore, lane: Lane, ready: ReadyMarks, leases: Leases) -> None:
+        super().__init__(name="presence", daemon=True)
+        self._jobs = jobs
+        self._lane = lane
+        self._ready = ready
+        self._leases = leases
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._told_at: float | None = None  # None: it is not there
+
+    def run(self) -> None:
+        while True:
+            try:
+                self.look()
+            except StoreUnavailable:
+                log.warning("the job store does not hear that this worker takes messages")
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Tell what has changed, or, every few seconds, that nothing has."""
+        if not self._ready.consuming():
+            if self._told_at is not None:
+                self._told_at = None
+                self._jobs.absent(self._worker, self._lane)
+        elif self._told_at is None or time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._told_at = time.monotonic()
+            self._jobs.present(self._worker, self._lane, busy=self._leases.open, seconds=BELIEVED_SECONDS)
