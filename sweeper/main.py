@@ -14,6 +14,7 @@ from shared.object_store import S3ObjectStore
 from shared.queue import SweeperQueue
 from shared.sweep_store import RedisSweepStore
 from sweeper.health import Health
+from sweeper.pod_costs import Pods, api_server
 from sweeper.settings import SweeperSettings
 from sweeper.sweeping import Servers, Sweeper, Terms
 
@@ -63,6 +64,7 @@ def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.
         RedisSweepStore(settings.redis_url.get_secret_value()),
         SweeperQueue(settings.broker_url.get_secret_value()),
         S3ObjectStore(settings),
+        Pods(api_server()) if settings.pod_deletion_cost else None,
     )
     lock = min(max(3 * settings.sweep_seconds, LEAST_LOCK_SECONDS), MOST_LOCK_SECONDS)
     terms = Terms(settings.patience_seconds, settings.upload_seconds, lock)

@@ -15,5 +15,8 @@ class SweeperSettings(SharedSettings):
     upload_seconds: float = Field(
         default=3600, gt=0, description="audio that was begun so long ago is given up; longer than any segment takes"
     )
+    pod_deletion_cost: bool = Field(
+        default=False, description="tell Kubernetes which worker pods are busy, so that scaling in spares them"
+    )
     sweeper_health_host: str = "127.0.0.1"
     sweeper_health_port: int = Field(default=8082, ge=0, le=65535, description="/livez, /readyz and /metrics")

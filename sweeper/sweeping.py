@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from shared.errors import AudioMissing, JobError, StorageUnavailable
@@ -25,6 +26,7 @@ from sweeper.metrics import (
     ROUNDS,
     WORKING,
 )
+from sweeper.pod_costs import PodsUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Records(Protocol):
     def doomed(self, *, garbage_before: float, uploads_before: float, limit: int) -> list[str]: ...
     def deleted(self, keys: list[str]) -> None: ...
     def spared(self, keys: list[str], *, now: float) -> None: ...
+    def busy_workers(self, *, now: float) -> set[str]: ...
 
 
 class Lanes(JobQueue, Protocol):
@@ -60,6 +63,12 @@ class Objects(Protocol):
     def delete(self, key: str) -> None: ...
 
 
+class WorkerPods(Protocol):
+    """What is needed of sweeper.pod_costs.Pods."""
+
+    def spare(self, busy: set[str]) -> int: ...
+
+
 @dataclass(frozen=True)
 class Servers:
     """Whom the sweeper talks to."""
@@ -67,6 +76,7 @@ class Servers:
     records: Records
     lanes: Lanes
     objects: Objects
+    pods: WorkerPods | None = None  # None: it does not look after them
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,14 @@ class Sweeper:
         self._clock = clock
         self._working = False
         self._troubles: dict[str, str] = {}  # part -> why it can't be done, as was logged
+        self._parts: dict[str, Callable[[], None]] = {
+            "republish": self._republish,
+            "expire": self._expire,
+            "delete": self._delete,
+            "dead_letters": self._count_dead_letters,
+        }
+        if servers.pods:
+            self._parts["pods"] = partial(self._spare_busy, servers.pods)
 
     def round(self) -> bool:
         """Do what is to be done, unless another sweeper does; return whether Redis answered at its start.
@@ -106,12 +124,7 @@ class Sweeper:
         began = self._clock()
         answered = self._part("lock", self._ask_to_work)
         if answered and self._working:
-            for name, do in {
-                "republish": self._republish,
-                "expire": self._expire,
-                "delete": self._delete,
-                "dead_letters": self._count_dead_letters,
-            }.items():
+            for name, do in self._parts.items():
                 if self._go_on():
                     self._part(name, do)
             ROUND_SECONDS.set(self._clock() - began)
@@ -127,7 +140,7 @@ class Sweeper:
         """Do one part, count what came of it, and return whether it was done."""
         try:
             do()
-        except JobError as error:  # a server is away
+        except (JobError, PodsUnreachable) as error:  # a server is away
             outcome = error.code
             if self._troubles.get(name) != outcome:  # once, not in each round
                 log.warning("%s: %s", name, error)
@@ -224,3 +237,8 @@ class Sweeper:
     def _count_dead_letters(self) -> None:
         DEAD_LETTERS.set(math.nan)
         DEAD_LETTERS.set(self._lanes.dead_letters())
+
+    def _spare_busy(self, pods: WorkerPods) -> None:
+        """A worker's name begins with its host's, which is the pod's."""
+        busy = {worker.partition(":")[0] for worker in self._records.busy_workers(now=self._clock())}
+        pods.spare(busy)

@@ -245,8 +245,8 @@ def test_the_command_speaks_with_it(humming: Product, tmp_path: Path) -> None:
 def test_a_worker_tells_its_load_and_warm_up(humming: Product) -> None:
     url = f"http://127.0.0.1:{humming.fleet.health_ports[Lane.INTERACTIVE]}"
 
-    assert metric(url, "emotivoice_model_load_seconds") > 0
-    assert metric(url, "emotivoice_warm_up_seconds") > 0
+    assert metric(url, 'emotivoice_start_seconds_sum{phase="load"}') > 0
+    assert metric(url, 'emotivoice_start_seconds_sum{phase="warm_up"}') > 0
 
 
 def test_up_speaks_with_a_model_or_says_at_once_what_is_missing(model: Path, tmp_path: Path) -> None:

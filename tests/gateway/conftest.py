@@ -1,7 +1,8 @@
 """A gateway on in-memory ports."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -65,9 +66,14 @@ def _finished(job: Job, step: lifecycle.Step, audio: Audio) -> lifecycle.Change:
 
 @pytest.fixture
 def world() -> Iterator[World]:
+    with world_with(GatewaySettings(max_text_characters=1000, max_body_bytes=8192)) as world:
+        yield world
+
+
+@contextmanager
+def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
     jobs = InMemoryAsyncJobStore(records)
-    settings = GatewaySettings(max_text_characters=1000, max_body_bytes=8192)
     app = application(settings)
     app.state.services = Services(settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs))
     with TestClient(app, raise_server_exceptions=False) as client:

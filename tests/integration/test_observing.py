@@ -15,6 +15,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
+PHASES = ("import", "load", "warm_up", "ready", "first_step")
+
 
 def our_logs(fleet: RunningFleet) -> list[Path]:
     return [path for path in fleet.logs.iterdir() if path.name.startswith(("gateway", "worker"))]
@@ -25,7 +27,7 @@ def lines(fleet: RunningFleet, name: str) -> Iterator[Json]:
 
 
 def test_the_gateway_counts_the_jobs_it_accepts(fleet: RunningFleet) -> None:
-    submitted = 'emotivoice_jobs_submitted_total{lane="interactive"}'
+    submitted = 'emotivoice_jobs_submitted_total{lane="interactive",tenant="default"}'
     requests = 'emotivoice_http_requests_total{method="POST",route="/v1/jobs",status="202"}'
     before = metric(fleet.fleet.url, submitted), metric(fleet.fleet.url, requests)
 
@@ -60,7 +62,14 @@ def test_a_worker_counts_what_it_speaks(fleet: RunningFleet) -> None:
 def test_a_worker_tells_how_long_it_took_to_be_ready(fleet: RunningFleet) -> None:
     url = fleet.worker_url(Lane.INTERACTIVE)
 
-    assert 0 < metric(url, "emotivoice_start_to_ready_seconds") < 60
+    fleet.api.spoken("The first step of a worker, at the latest.")
+
+    def seconds(phase: str) -> float:
+        return metric(url, f'emotivoice_start_seconds_sum{{phase="{phase}"}}')
+
+    assert all(metric(url, f'emotivoice_start_seconds_count{{phase="{phase}"}}') for phase in PHASES)
+    assert 0 < seconds("import") < seconds("ready") < wait_for(lambda: seconds("first_step")) < 180
+    assert 0 < seconds("load") < seconds("ready")
     assert metric(url, "emotivoice_cold_starts_total") >= 1
     assert "# TYPE emotivoice_engine_seconds histogram" in httpx.get(f"{url}/metrics", trust_env=False).text
 
@@ -75,6 +84,21 @@ def test_every_log_line_is_json_and_names_its_job(fleet: RunningFleet) -> None:
     for path in our_logs(fleet):
         for line in path.read_text().splitlines():
             assert {"time", "level", "logger", "message"} <= json.loads(line).keys(), path
+
+
+def test_each_job_has_one_audit_line_wherever_it_ended(fleet: RunningFleet) -> None:
+    spoken = fleet.api.spoken(f"To be audited, {uuid.uuid4()}.")["id"]
+    failed = fleet.api.finished(fleet.api.submit(f"To be audited, {uuid.uuid4()}. Please refuse this."))["id"]
+    with fleet.without_worker(Lane.INTERACTIVE):
+        cancelled = fleet.api.submit("Never to be heard.")
+        fleet.api.http.delete(f"/v1/jobs/{cancelled}")
+
+    def audited() -> dict[str, tuple[str, str]]:
+        told = [line for path in our_logs(fleet) for line in lines(fleet, path.stem) if "audit" in line["logger"]]
+        return {line["job_id"]: (line["state"], line["tenant"]) for line in told}
+
+    ours = {spoken: ("succeeded", "default"), failed: ("failed", "default"), cancelled: ("cancelled", "default")}
+    wait_for(lambda: ours.items() <= audited().items())
 
 
 @pytest.mark.parametrize("ending", ["", " Please refuse this.", " Please mumble this.", " Please break this."])

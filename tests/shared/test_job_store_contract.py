@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import pytest
 
@@ -15,7 +16,7 @@ from shared import jobs as lifecycle
 from shared.errors import IdempotencyConflict, StorageUnavailable
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
 from shared.jobs import Audio, Change, Job, JobState, Lane, Outcome, SpeechRequest
-from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, Reopened, Segment
+from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, LaneLoad, Reopened, Segment
 from shared.sweep_store import RedisSweepStore
 from tests.fakes import CATALOGUE, InMemoryAsyncJobStore, InMemoryJobStore
 
@@ -456,3 +457,38 @@ def test_a_watcher_hears_of_a_change_at_once(servers: LocalServers) -> None:
     seconds = on_redis(url, heard)
     assert isinstance(seconds, float)
     assert seconds < 0.9  # without the news it would look again after a second
+
+
+def loads(stores: Stores) -> dict[Lane, LaneLoad]:
+    return cast("dict[Lane, LaneLoad]", stores.on_gateway(lambda gateway: gateway.loads()))
+
+
+def test_workers_are_warm_from_when_they_say_so_until_they_say_otherwise(stores: Stores) -> None:
+    before = loads(stores)
+    for worker, lane in (("one:1", Lane.BULK), ("two:1", Lane.BULK), ("three:1", Lane.STANDIN)):
+        stores.worker.present(worker, lane, busy=False, seconds=30)
+    stores.worker.present("one:1", Lane.BULK, busy=True, seconds=30)
+
+    now = loads(stores)
+    assert [now[lane].warm_workers - before[lane].warm_workers for lane in Lane] == [0, 2, 0, 1]
+
+    stores.worker.absent("one:1", Lane.BULK)
+    assert loads(stores)[Lane.BULK].warm_workers == before[Lane.BULK].warm_workers + 1
+
+
+def test_who_stands_in_is_announced_beside_the_engine(stores: Stores) -> None:
+    other = replace(CATALOGUE, engine="plain")
+    stores.worker.announce(CATALOGUE)
+    stores.worker.announce(other, stand_in=True)
+
+    assert stores.on_gateway(lambda gateway: gateway.catalogue()) == CATALOGUE
+    assert stores.on_gateway(lambda gateway: gateway.catalogue(stand_in=True)) == other
+
+
+def test_the_segments_of_a_stand_in_wait_in_its_lane(stores: Stores) -> None:
+    before = {lane: load.waiting for lane, load in loads(stores).items()}
+
+    stores.create(stand_in="spoken by another engine")
+
+    now = loads(stores)
+    assert [now[lane].waiting - before[lane] for lane in Lane] == [0, 0, 0, 1]

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from shared.errors import AudioMissing, QueueUnavailable, StorageUnavailable, StoreUnavailable
 from shared.jobs import JobState, Lane
 from shared.ports import StepRef
+from sweeper.pod_costs import PodsUnreachable
 from sweeper.sweeping import JOBS_A_ROUND, OBJECTS_A_ROUND, Servers, Sweeper, Terms
 from tests.fakes import InMemoryQueue
 
@@ -30,6 +31,7 @@ class FakeRecords:
         self.lapsed_steps: list[StepRef] = []
         self.jobs: dict[str, JobState] = {}
         self.garbage: list[str] = []
+        self.busy: set[str] = set()
         self.asked: list[tuple[object, ...]] = []
         self.faults: dict[str, Exception] = {}
 
@@ -67,6 +69,10 @@ class FakeRecords:
 
     def spared(self, keys: list[str], *, now: float) -> None:
         self.asked.append(("spared", sorted(keys), now))
+
+    def busy_workers(self, *, now: float) -> set[str]:
+        self.asked.append(("busy", now))
+        return self.busy
 
     def deleted(self, keys: list[str]) -> None:
         self.garbage = [key for key in self.garbage if key not in keys]
@@ -354,3 +360,44 @@ def test_a_sweeper_that_is_asked_to_stop_begins_no_other_part(world: World) -> N
 
     assert not world.lanes.messages
     assert world.records.jobs == {"old": JobState.FAILED}
+
+
+class FakePods:
+    """Who was to be spared."""
+
+    def __init__(self) -> None:
+        self.spared: list[set[str]] = []
+        self.away = False
+
+    def spare(self, busy: set[str]) -> int:
+        if self.away:
+            raise PodsUnreachable("switched off by the test")
+        self.spared.append(busy)
+        return len(busy)
+
+
+def test_kubernetes_is_told_whose_workers_are_busy(world: World) -> None:
+    pods = FakePods()
+    world.records.busy = {"worker-bulk-1:7", "worker-bulk-2:7"}
+    servers = Servers(world.records, world.lanes, world.objects, pods)
+
+    Sweeper("one", servers, TERMS, clock=lambda: NOW).round()
+
+    assert pods.spared == [{"worker-bulk-1", "worker-bulk-2"}]
+
+
+def test_an_api_server_that_is_away_keeps_nothing_else_from_being_done(world: World) -> None:
+    pods = FakePods()
+    pods.away = True
+    world.lanes.dead = 3
+    before = outcomes("pods", "pods_unreachable")
+
+    Sweeper("one", Servers(world.records, world.lanes, world.objects, pods), TERMS, clock=lambda: NOW).round()
+
+    assert REGISTRY.get_sample_value("emotivoice_dead_letters") == 3
+    assert outcomes("pods", "pods_unreachable") == before + 1
+
+
+def outcomes(part: str, outcome: str) -> float:
+    labels = {"part": part, "outcome": outcome}
+    return REGISTRY.get_sample_value("emotivoice_sweeper_rounds_total", labels) or 0
