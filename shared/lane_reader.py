@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from celery import Celery
 
+from shared import tracing
 from shared.jobs import Lane
 from shared.queue import QUEUES, SPEAK_TASK, failures
 
@@ -31,6 +32,7 @@ class Taken:
     step: str
     redelivered: bool
     tag: int = 0  # the broker's number for it, on the connection that it was taken on
+    trace: str = ""  # its traceparent
 
 
 class LaneReader:
@@ -58,7 +60,8 @@ class LaneReader:
                 log.critical("a message can't be understood and goes to the dead-letter queue: %s", error)
                 self.dead_letter(message.delivery_tag)
                 continue
-            return Taken(job_id, step, bool(message.delivery_info["redelivered"]), message.delivery_tag)
+            redelivered, trace = bool(message.delivery_info["redelivered"]), message.headers.get(tracing.HEADER, "")
+            return Taken(job_id, step, redelivered, message.delivery_tag, trace)
         return None
 
     def acknowledge(self, tag: int) -> None:

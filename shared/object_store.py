@@ -11,6 +11,7 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
+from shared import tracing
 from shared.errors import AudioMissing, StorageUnavailable
 from shared.settings import SharedSettings
 
@@ -27,11 +28,11 @@ class S3ObjectStore:
         self._public = _client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
 
     def put(self, key: str, data: BinaryIO, *, length: int, content_type: str) -> None:
-        with _translated(key):
+        with self._call("PutObject", key):
             self._client.put_object(self._bucket, key, data, length, content_type=content_type)
 
     def read(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
-        with _translated(key):
+        with self._call("GetObject", key):
             response = self._client.get_object(self._bucket, key, offset=offset, length=length)
             try:
                 yield from response.stream(CHUNK_BYTES)
@@ -41,13 +42,13 @@ class S3ObjectStore:
 
     def exists(self, key: str, *, bytes: int) -> bool:
         try:
-            with _translated(key):
+            with self._call("HeadObject", key):
                 return self._client.stat_object(self._bucket, key).size == bytes
         except AudioMissing:
             return False
 
     def delete(self, key: str) -> None:
-        with _translated(key):
+        with self._call("DeleteObject", key):
             self._client.remove_object(self._bucket, key)
 
     def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
@@ -58,6 +59,11 @@ class S3ObjectStore:
         return self._public.presigned_get_object(
             self._bucket, key, expires=timedelta(seconds=seconds), response_headers=headers
         )
+
+    @contextmanager
+    def _call(self, operation: str, key: str) -> Generator[None]:
+        with tracing.calling_s3(operation, self._bucket, key), _translated(key):
+            yield
 
     def ping(self) -> None:
         with _translated(self._bucket):

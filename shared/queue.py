@@ -11,6 +11,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.transport.native_delayed_delivery import calculate_routing_key
 
+from shared import tracing
 from shared.errors import QueueUnavailable
 from shared.jobs import JOIN, PLAN, Lane
 from shared.publisher import BatchPublisher
@@ -90,8 +91,11 @@ class CeleryJobQueue:
         self._options = publish_options
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
+        with tracing.publishing(queue_name(lane), task_id(job_id, step)) as span:
+            self._publish(_message(self._app, job_id, step, trace=span.traceparent), lane, delay_seconds)
+
+    def _publish(self, message: Any, lane: Lane, delay_seconds: float) -> None:
         # What app.send_task does, in half of its time: no routing, no signals, no events.
-        message = _message(self._app, job_id, step)
         exchange, routing_key = EXCHANGE.name, queue_name(lane)
         if delay_seconds:
             exchange, routing_key = DELAYED, calculate_routing_key(math.ceil(delay_seconds), routing_key)
@@ -124,8 +128,9 @@ class GatewayQueue:
 
     async def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None:
         if self._batches:
-            message = _message(self._app, job_id, step)
-            await self._batches.publish(message, routing_key=queue_name(lane))
+            with tracing.publishing(queue_name(lane), task_id(job_id, step)) as span:
+                message = _message(self._app, job_id, step, trace=span.traceparent)
+                await self._batches.publish(message, routing_key=queue_name(lane))
         else:  # Redis has no confirms to wait for
             await asyncio.to_thread(self._one_by_one.enqueue, job_id, step, lane=lane)
 
@@ -181,8 +186,15 @@ class SweeperQueue(CeleryJobQueue):
         return channel.client.llen(name)  # an empty list does not exist in Redis
 
 
-def _message(app: Celery, job_id: str, step: str) -> Any:
-    return app.amqp.as_task_v2(f"{job_id}:{step}", task_name(step), args=(job_id, step))
+def task_id(job_id: str, step: str) -> str:
+    return f"{job_id}:{step}"
+
+
+def _message(app: Celery, job_id: str, step: str, *, trace: str) -> Any:
+    message: Any = app.amqp.as_task_v2(task_id(job_id, step), task_name(step), args=(job_id, step))
+    if trace:
+        message.headers[tracing.HEADER] = trace
+    return message
 
 
 def failures(app: Celery) -> tuple[type[BaseException], ...]:

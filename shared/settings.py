@@ -1,7 +1,21 @@
 """The settings that gateway and worker both read, from EMOTIVOICE_* variables."""
 
-from pydantic import Field, SecretStr
+from importlib.util import find_spec
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _collector(address: str) -> str:
+    """Told when a process starts, before it forks or takes anything."""
+    if address and not address.startswith(("http://", "https://")):
+        raise ValueError("a collector's address begins with http:// or https://")
+    if address and find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+        raise ValueError(
+            "traces need the extra `tracing`, which is not installed: pip install 'emotivoice-fleet[tracing]'"
+        )
+    return address
 
 
 class SharedSettings(BaseSettings):
@@ -20,3 +34,6 @@ class SharedSettings(BaseSettings):
     s3_bucket: str = "emotivoice"
     s3_region: str = "us-east-1"
     log_level: str = "INFO"
+    otlp_endpoint: Annotated[str, AfterValidator(_collector)] = Field(
+        default="", description="where traces go by OTLP over HTTP, such as http://collector:4318; empty: nowhere"
+    )

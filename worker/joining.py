@@ -11,6 +11,7 @@ from functools import partial
 from typing import BinaryIO
 
 from shared import jobs as lifecycle
+from shared import tracing
 from shared.audio_address import audio_address, audio_key
 from shared.audio_formats import FORMATS
 from shared.errors import AudioMissing
@@ -110,7 +111,10 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
     pauses = [segment.pause_seconds for segment in runtime.jobs.segments(job.id)[:-1]] + [0.0]
     with tempfile.TemporaryFile() as file:
         rate = parts[0].sample_rate
-        with Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder:
+        with (
+            tracing.span("encode", {"emotivoice.format": request.format}),
+            Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder,
+        ):
             joined = _write(encoder, zip(parts, _waveforms(spoken, lease, runtime), pauses, strict=True))
         claims.storing()
         return replace(_stored(file, joined, address, request, runtime), warnings=merged(one.warnings for one in parts))

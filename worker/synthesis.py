@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, islice
 
 from shared import jobs as lifecycle
+from shared import tracing
 from shared.audio_address import audio_address, audio_key
 from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
@@ -184,7 +185,8 @@ def _measure(waveform: Waveform, engine_seconds: float) -> None:
 
 def _stored(request: SpeechRequest, spoken: Spoken, address: str, runtime: Runtime) -> Audio:
     form = FORMATS[request.format]
-    data = encode(spoken.waveform, format=request.format, sample_rate=request.sample_rate)
+    with tracing.span("encode", {"emotivoice.format": request.format}):
+        data = encode(spoken.waveform, format=request.format, sample_rate=request.sample_rate)
     key = audio_key(address, extension=form.extension)
     runtime.objects.put(key, io.BytesIO(data), length=len(data), content_type=form.content_type)
     return Audio(

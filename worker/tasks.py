@@ -10,7 +10,7 @@ from billiard import common as billiard
 from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from shared import queue
+from shared import queue, tracing
 from shared.errors import QueueUnavailable, StoreUnavailable
 from shared.jobs import Job, SpeechRequest
 from shared.lane_reader import Taken
@@ -38,7 +38,8 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
     def perform(task: Any, job_id: str, step: str, do: Step) -> None:
         here = runtime()
         delivery: dict[str, Any] = task.request.delivery_info or {}
-        taken = Taken(job_id, step, bool(delivery.get("redelivered")))
+        trace: str = getattr(task.request, tracing.HEADER, "")
+        taken = Taken(job_id, step, bool(delivery.get("redelivered")), trace=trace)
         try:
             _settle(task, _with_companions(taken, here, partial(_attempted, do=do, here=here)))
         except SoftTimeLimitExceeded as error:  # came after the work; whatever is recorded, the message finds it
@@ -106,7 +107,9 @@ def _attempted(taken: Taken, *, do: Step, here: Runtime) -> Ending:
             raise
 
     try:
-        ending = attempt(taken.job_id, taken.step, redelivered=taken.redelivered, runtime=here, work=work)
+        ending = attempt(
+            taken.job_id, taken.step, redelivered=taken.redelivered, runtime=here, work=work, trace=taken.trace
+        )
         if timed_out and here.shared:  # its failure is recorded; the message comes again and finds that
             _leave("the engine's thread may still be at the segment that timed out")
         return ending

@@ -1,6 +1,7 @@
 """What a request's trace is called, and that there is none by default."""
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,7 +19,7 @@ def traced(world: World) -> Iterator[tuple[TestClient, Collector]]:
     with Collector() as collector:
         tracing.start(GatewaySettings(otlp_endpoint=collector.url), "gateway")
         app = application(world.settings)
-        app.state.services = world.client.app.state.services  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        app.state.services = cast(Any, world.client.app).state.services
         with TestClient(app, raise_server_exceptions=False) as client:
             yield client, collector
         tracing.stop()
