@@ -1,6 +1,7 @@
 """Which steps are taken for lost, by the records alone. The clock is the test's."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -198,3 +199,15 @@ def test_an_object_that_could_not_be_deleted_is_the_last_to_be_tried_again(world
 
         assert client.zrange(records.GARBAGE, 0, -1, withscores=True) == [("audio/aa/aa.wav", now)]
         assert not client.exists(records.audio_record_key("aa"), records.audio_record_key("bb"))
+
+
+def test_a_worker_is_busy_until_it_says_otherwise_or_falls_silent(world: World) -> None:
+    now = time.time()
+    for worker in ("one:1", "two:1"):
+        world.jobs.present(worker, LANE, busy=True, seconds=10)
+    assert world.sweeps.busy_workers(now=now) == {"one:1", "two:1"}
+
+    world.jobs.present("one:1", LANE, busy=False, seconds=10)
+
+    assert world.sweeps.busy_workers(now=now) == {"two:1"}
+    assert world.sweeps.busy_workers(now=now + 11) == set()
