@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from planner.hpa import Metric
-from planner.scaled_object import Age, Floor, Queue, ScaledObject, Trigger
+from planner.scaled_object import Age, Busy, Floor, Queue, ScaledObject, Trigger
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Reading:
     clock: datetime
     broker_answers: bool = True
     prometheus_answers: bool = True
+    busy: int = 0  # workers at work, as Prometheus scraped them last
 
 
 class Keda:
@@ -117,6 +118,8 @@ class Keda:
                 return _messages(trigger, reading)
             case Age():
                 return reading.oldest_seconds if reading.prometheus_answers else None
+            case Busy():
+                return reading.busy if reading.prometheus_answers else None
             case Floor():
                 return self._floor(now, index, trigger, reading.clock)
 

@@ -13,6 +13,7 @@ from planner.scaled_object import (
     MAX_REPLICAS,
     POLLING_SECONDS,
     Age,
+    Busy,
     Fallback,
     FallbackBehavior,
     Floor,
@@ -29,6 +30,7 @@ T = TypeVar("T")
 MODES = ("QueueLength",)
 TYPES = ("rabbitmq", "prometheus", "cron")
 YES = ("true", "1")
+BUSY_METRIC = "emotivoice_busy_children"  # a query for it counts workers at work; any other is taken for an age
 
 
 def load(path: Path) -> list[ScaledObject]:
@@ -93,7 +95,8 @@ def _trigger(trigger: Json, owner: str) -> Trigger:
         return _queue(name, data, metric, where)
     if kind == "prometheus":
         activation = _number(data, "activationThreshold", 0, where)
-        return Age(name, _number(data, "threshold", None, where), activation, metric)
+        asked = Busy if BUSY_METRIC in str(data.get("query", "")) else Age
+        return asked(name, _number(data, "threshold", None, where), activation, metric)
     if kind == "cron":
         times = {each: str(_required(data, each, where)) for each in ("start", "end", "timezone")}
         return Floor(name, cron.window(**times), _int(data, "desiredReplicas", None, where), metric)

@@ -40,6 +40,17 @@ class Age:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """A prometheus trigger on how many workers are at work."""
+
+    name: str
+    value: float
+    activation: float = 0
+
+    metric_type: MetricType = MetricType.AVERAGE_VALUE
+
+
+@dataclass(frozen=True)
 class Floor:
     """A cron trigger. Outside of its window it asks for one replica, and is not active."""
 
@@ -50,7 +61,7 @@ class Floor:
     metric_type: MetricType = MetricType.AVERAGE_VALUE
 
 
-Trigger = Queue | Age | Floor
+Trigger = Queue | Age | Busy | Floor
 
 
 class FallbackBehavior(StrEnum):

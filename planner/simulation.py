@@ -80,7 +80,7 @@ class _Simulation:
         warm = replicas_at_rest(scaled, world.begins) if world.replicas is None else world.replicas
         self._lane = Lane(trace, world.supply, self._events, warm=warm, bound=world.lane_messages)
         self._told = (0, 0)
-        self._oldest = 0.0
+        self._oldest, self._busy = 0.0, 0
         self._gpu_seconds = 0.0
         self._changes = [(0.0, warm)]
         self._samples = list[Sample]()
@@ -110,7 +110,7 @@ class _Simulation:
         self._told = (len(self._lane.waiting), self._lane.taken)
 
     def _scrape(self) -> None:
-        self._oldest = self._lane.oldest_seconds
+        self._oldest, self._busy = self._lane.oldest_seconds, self._lane.taken  # a worker has one job in hand at most
 
     def _count(self) -> None:
         self._gpu_seconds = self._lane.nodes.seconds()
@@ -136,6 +136,7 @@ class _Simulation:
             *self._told,
             ready_now=len(self._lane.waiting),
             oldest_seconds=self._oldest,
+            busy=self._busy,
             clock=world.begins + timedelta(seconds=now),
             broker_answers=not _within(now, world.broker_away),
             prometheus_answers=not _within(now, world.prometheus_away),

@@ -8,14 +8,14 @@ import pytest
 from planner import cron, formula
 from planner.hpa import Limits, Metric
 from planner.keda import Keda, Reading
-from planner.scaled_object import Age, Fallback, FallbackBehavior, Floor, Modifiers, Queue, ScaledObject, Trigger
+from planner.scaled_object import Age, Busy, Fallback, FallbackBehavior, Floor, Modifiers, Queue, ScaledObject, Trigger
 
 NIGHT, DAY = datetime(2026, 1, 5, 3), datetime(2026, 1, 5, 12)
 TOTAL, READY = Queue("total", "tts.x", 5), Queue("ready", "tts.x", 5, counts_taken=False)
 AGE = Age("late", 10)
 HOURS = Floor("floor", cron.window(start="0 8 * * *", end="0 18 * * *", timezone="Etc/UTC"), 3)
 EMPTY = Reading(ready=0, taken=0, ready_now=0, oldest_seconds=0, clock=NIGHT)
-BUSY = replace(EMPTY, ready=20, taken=6, ready_now=19, oldest_seconds=40)
+BUSY = replace(EMPTY, ready=20, taken=6, ready_now=19, oldest_seconds=40, busy=4)
 
 
 def scaler(*triggers: Trigger, least: int = 0, fallback: Fallback | None = None) -> ScaledObject:
@@ -39,6 +39,13 @@ def test_a_formula_makes_one_metric_of_all_triggers() -> None:
     keda = with_formula("max(total / 5, total - ready)", TOTAL, READY)
 
     assert keda.metrics(0, BUSY, current=6) == [Metric(6, 1)]
+
+
+def test_workers_at_work_are_those_that_prometheus_counted() -> None:
+    keda = with_formula("max(total / 20, busy)", TOTAL, Busy("busy", 1))
+
+    assert keda.metrics(0, BUSY, current=6) == [Metric(4, 1)]
+    assert keda.metrics(15, replace(BUSY, prometheus_answers=False), current=6) == [None]
 
 
 def test_a_metric_is_cut_to_thousandths() -> None:

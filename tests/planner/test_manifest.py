@@ -8,7 +8,7 @@ import yaml
 
 from planner import hpa, manifest
 from planner.errors import PlanError
-from planner.scaled_object import Age, Fallback, FallbackBehavior, Floor, Queue
+from planner.scaled_object import Age, Busy, Fallback, FallbackBehavior, Floor, Queue
 
 PLAIN: dict[str, Any] = {
     "kind": "ScaledObject",
@@ -99,6 +99,14 @@ def test_only_ready_messages_count_where_the_others_are_excluded() -> None:
     scaled = manifest.read(changed(triggers=[{"type": "rabbitmq", "metadata": metadata}]))
 
     assert scaled.triggers == (Queue("", "tts.x", 4, counts_taken=False),)
+
+
+def test_a_query_for_busy_children_counts_workers_and_any_other_is_an_age() -> None:
+    query = {"query": 'sum(emotivoice_busy_children{worker_lane="bulk"})', "threshold": "1"}
+
+    assert manifest.read(with_trigger(type="prometheus", name="busy", metadata=query)).triggers[1] == Busy("busy", 1)
+    query["query"] = "max(emotivoice_lane_oldest_waiting_seconds)"
+    assert manifest.read(with_trigger(type="prometheus", name="late", metadata=query)).triggers[1] == Age("late", 1)
 
 
 def test_a_lane_can_be_resized_by_its_formula_or_by_its_trigger() -> None:
