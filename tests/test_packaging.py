@@ -103,7 +103,7 @@ def test_a_gpu_worker_has_a_device_and_a_model_that_it_can_only_read(name: str) 
 def test_a_worker_knows_the_seconds_between_sigterm_and_sigkill() -> None:
     """Else it would not hand back in time what it can't finish."""
     workers = {name: each for name, each in compose().items() if "EMOTIVOICE_LANE" in each.get("environment", {})}
-    assert len(workers) == 5
+    assert len(workers) == 6
     for name, worker in workers.items():
         assert f"{worker['environment']['EMOTIVOICE_GRACE_SECONDS']}s" == worker["stop_grace_period"], name
 

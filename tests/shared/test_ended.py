@@ -14,8 +14,8 @@ from shared.logging import JsonFormatter
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 JOB = Job("j", Lane.BULK, 120, created_at=100.0, started_at=103.0, tenant="radio", trace=TRACEPARENT)
-DONE = replace(JOB, state=JobState.SUCCEEDED, finished_at=110.0, segments_total=2, attempts=1)
-DONE = replace(DONE, audio_seconds=8.0, engine_seconds=0.5)
+SPOKEN = replace(JOB, segments_total=2, attempts=1, audio_seconds=8.0, engine_seconds=0.5)
+DONE = replace(SPOKEN, state=JobState.SUCCEEDED, finished_at=110.0)
 
 
 def told(job: Job, caplog: pytest.LogCaptureFixture) -> dict[str, object]:
