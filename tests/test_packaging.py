@@ -18,7 +18,7 @@ from worker.settings import WorkerSettings
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-model.lock", "requirements-dev.lock", "requirements-uv.lock", "uv.lock")
 GPU = ("worker-gpu-interactive", "worker-gpu-bulk")
-OURS = ("gateway", "worker-interactive", "worker-bulk", *GPU, "worker-assembly", "sweeper")
+OURS = ("gateway", "worker-interactive", "worker-bulk", *GPU, "worker-assembly", "worker-standin", "sweeper")
 SETTINGS = {"gateway": GatewaySettings, "init": GatewaySettings, "sweeper": SweeperSettings}
 
 
