@@ -53,7 +53,7 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
         worker_send_task_events=False,
     )
     server = health_server(health, host=settings.health_host, port=settings.health_port)
-    gate = warm_gate(ready, after=server, load_limit_seconds=settings.load_limit_seconds)
+    gate = warm_gate(ready, health, after=server, load_limit_seconds=settings.load_limit_seconds)
     app.steps["worker"].update({server, gate})
     guard = Guard(ready, health, Countdown(ready, settings.grace), started_at=started_at)
     app.steps["consumer"].add(guard_step(guard))

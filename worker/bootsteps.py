@@ -24,7 +24,9 @@ LOAD_FAILED = 70  # EX_SOFTWARE: the supervisor starts the pod again
 POLL_SECONDS = 0.05
 
 
-def warm_gate(ready: ReadyMarks, *, after: type[bootsteps.Step], load_limit_seconds: float) -> type[bootsteps.Step]:
+def warm_gate(
+    ready: ReadyMarks, health: Health, *, after: type[bootsteps.Step], load_limit_seconds: float
+) -> type[bootsteps.Step]:
     """Return a step between the pool and the consumer. Without it a message waits for the whole load of the model."""
 
     class WarmGate(bootsteps.StartStopStep):
@@ -39,6 +41,7 @@ def warm_gate(ready: ReadyMarks, *, after: type[bootsteps.Step], load_limit_seco
                 if time.monotonic() > deadline:
                     self._give_up(f"the engine was not loaded within {load_limit_seconds:g} s")
                 time.sleep(POLL_SECONDS)
+            health.loaded = True
             with parent.app.connection_for_read() as connection:  # the consumer itself waits 2, 4, 6 s between tries
                 connection.ensure_connection(
                     interval_start=0.1, interval_step=0.1, interval_max=1, callback=state.maybe_shutdown
@@ -67,7 +70,7 @@ def guard_step(guard: Guard) -> type[bootsteps.Step]:
 
 
 def health_server(health: Health, *, host: str, port: int) -> type[bootsteps.Step]:
-    """Return a step that serves /livez, /readyz and /metrics, from before the engine is loaded."""
+    """Return a step that serves /startupz, /livez, /readyz and /metrics, from before the engine is loaded."""
 
     class HealthServer(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)

@@ -16,6 +16,7 @@ class Health:
     def __init__(self) -> None:
         self.draining = False
         self.was_ready = False
+        self.loaded = False  # the engine was loaded and warmed up once
         self._consuming = False
         self._ticked_at: float | None = None
 
@@ -44,8 +45,8 @@ class Health:
         """Return status, content type and body."""
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, exposition()
-        states = {"/livez": self.live, "/readyz": self.ready}
+        states = {"/startupz": self.loaded, "/livez": self.live, "/readyz": self.ready}
         if path not in states:
-            return 404, "application/json", b'{"paths": ["/livez", "/readyz", "/metrics"]}'
+            return 404, "application/json", b'{"paths": ["/startupz", "/livez", "/readyz", "/metrics"]}'
         facts = {"ok": states[path], "consuming": self._consuming, "draining": self.draining}
         return 200 if states[path] else 503, "application/json", json.dumps(facts).encode()

@@ -46,7 +46,7 @@ class WorkerSettings(SharedSettings):
     )
     gpu_memory_limit_gib: float = Field(default=0, ge=0, description="the same for what it has reserved of its GPU")
     health_host: str = "127.0.0.1"
-    health_port: int = Field(default=8081, ge=0, le=65535, description="/livez, /readyz and /metrics")
+    health_port: int = Field(default=8081, ge=0, le=65535, description="/startupz, /livez, /readyz and /metrics")
     load_limit_seconds: float = Field(default=300, gt=0, description="a model that takes longer ends the process")
     segment_limit_seconds: float = Field(default=600, gt=0, description="a segment that takes longer fails the job")
     consumer_timeout_seconds: float = Field(

@@ -44,6 +44,13 @@ def test_a_worker_that_loads_is_alive_but_not_ready(served: Served) -> None:
     assert served.get("/readyz") == (503, {"ok": False, "consuming": False, "draining": False})
 
 
+def test_a_worker_has_started_when_its_engine_is_loaded_whether_or_not_the_broker_is_there(served: Served) -> None:
+    assert served.get("/startupz")[0] == 503
+
+    served.health.loaded = True
+    assert (served.get("/startupz")[0], served.get("/readyz")[0]) == (200, 503)
+
+
 def test_a_worker_that_consumes_is_ready(served: Served) -> None:
     served.health.consuming(True)
 
