@@ -6,11 +6,12 @@ lane=$1
 case $2 in
   green) from=worker-$lane to=worker-$lane-green ;;
   blue) from=worker-$lane-green to=worker-$lane ;;
-  *) echo "usage: $0 interactive|bulk|assembly green|blue" >&2 && exit 2 ;;
+  *) echo "usage: $0 LANE green|blue" >&2 && exit 2 ;;
 esac
 k() { kubectl --namespace emotivoice "$@"; }
 
-k scale deployment "$to" --replicas="$(k get deployment "$from" -o 'jsonpath={.spec.replicas}')"
+size=$(k get deployment "$from" -o 'jsonpath={.spec.replicas}')
+k scale deployment "$to" --replicas="$size"
 k rollout status deployment "$to" --timeout=15m   # nodes may have to come, and fetch the model
 k patch scaledobject "worker-$lane" --type=merge -p "{\"spec\": {\"scaleTargetRef\": {\"name\": \"$to\"}}}"
 k wait "hpa/keda-hpa-worker-$lane" --for="jsonpath={.spec.scaleTargetRef.name}=$to" --timeout=1m
