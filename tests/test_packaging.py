@@ -171,6 +171,22 @@ def test_an_image_runs_as_a_fixed_user_with_a_health_check(target: str) -> None:
     assert re.search(r'^CMD \["python", "-m", "(gateway|worker)"\]$', chain, re.MULTILINE)
 
 
+@pytest.mark.parametrize("target", ["gateway", "worker-cpu", "worker-gpu"])
+def test_a_change_of_our_code_changes_one_small_layer_only(target: str) -> None:
+    """So a node that has the version before fetches neither torch nor anything else of what it needs."""
+    stages = dockerfile()
+    chain = "".join(stages[name] for name in ancestry(target, stages))
+    layers = [line for line in chain.splitlines() if line.startswith(("COPY", "RUN", "ADD"))]
+    dependencies = re.findall(r"^COPY --from=(\S+)", "\n".join(layers[:-1]), re.MULTILINE)
+
+    assert layers[-1] == "COPY --from=code /opt/emotivoice /opt/emotivoice"
+    assert dependencies == ["build-gpu" if target == "worker-gpu" else "build"]
+    copied = re.findall(
+        r"^COPY (.+) \./$", "".join(stages[name] for name in ancestry(dependencies[0], stages)), re.MULTILINE
+    )
+    assert all(source.startswith("requirements") for source in " ".join(copied).split())
+
+
 def test_the_dockerfile_pins_its_bases_and_needs_no_other_frontend() -> None:
     text = (ROOT / "docker" / "Dockerfile").read_text()
     stages = set(dockerfile())
