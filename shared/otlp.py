@@ -76,7 +76,7 @@ class Tracer:
             self._messaging(queue, message, "process", "process"),
             links,
         )
-        logged = trace_id.set(f"{span.get_span_context().trace_id:032x}")
+        logged = trace_id.set(_Span(span).trace_id)
         try:
             with (
                 trace.use_span(span, record_exception=False, set_status_on_exception=False),
@@ -119,6 +119,11 @@ class _Span:
     def traceparent(self) -> str:
         at = self._span.get_span_context()
         return f"00-{at.trace_id:032x}-{at.span_id:016x}-{at.trace_flags:02x}" if at.is_valid else ""
+
+    @property
+    def trace_id(self) -> str:
+        at = self._span.get_span_context()
+        return f"{at.trace_id:032x}" if at.is_valid else ""  # not where OTEL_SDK_DISABLED is set
 
     def note(self, attributes: Attributes) -> None:
         self._span.set_attributes(attributes)

@@ -196,6 +196,21 @@ def test_an_attempt_that_fails_says_so_without_the_reason_s_words(fleet: Running
     assert all(span.said == "[]" for span in spans)
 
 
+def test_an_attempt_that_is_tried_again_goes_on_from_the_same_message(
+    fleet: RunningFleet, collector: Collector
+) -> None:
+    """Celery sends it again, with its headers."""
+    job_id, trace_id = submitted(fleet, "Please say nan.")
+
+    spans = collector.trace(trace_id, until=worked_on("process tts.interactive", 2))
+    fleet.api.http.delete(f"/v1/jobs/{job_id}")
+
+    begin = ("POST /v1/jobs", "publish tts.interactive", "process tts.interactive")
+    assert paths(spans).count(begin) == 2
+    attempts = [(span.attributes["emotivoice.attempt"], span.failed) for span in named(spans, begin[-1])]
+    assert attempts == [(1, True), (2, True)]
+
+
 def test_jobs_that_are_spoken_together_keep_their_traces_and_their_log_lines_apart(
     fleet: RunningFleet, collector: Collector
 ) -> None:
