@@ -54,9 +54,11 @@ class HummingEngine:
 
 
 def humming(_: EngineOptions) -> HummingEngine:
-    """An engine that costs nothing but what the environment says."""
+    """An engine that costs nothing but what the environment says; it is not loaded before HUMMING_LOADED_AT."""
+    load_seconds = float(os.environ.get("HUMMING_LOAD_SECONDS", "0"))
+    loaded_at = float(os.environ.get("HUMMING_LOADED_AT", "0"))  # Unix seconds
     return HummingEngine(
-        load_seconds=float(os.environ.get("HUMMING_LOAD_SECONDS", "0")),
+        load_seconds=max(load_seconds, loaded_at - time.time()),
         utterance_seconds=float(os.environ.get("HUMMING_UTTERANCE_SECONDS", "0")),
         extra_seconds=float(os.environ.get("HUMMING_EXTRA_SECONDS", "0")),
         batch_size=int(os.environ.get("HUMMING_BATCH_SIZE", "1")),

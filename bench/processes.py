@@ -11,9 +11,9 @@ from cli.stack.probes import free_ports, http_ok
 from cli.stack.process import Command, Process
 
 
-def new_worker(fleet: Fleet, name: str) -> Process:
-    """Return one more worker of the lane interactive, not started yet."""
-    (port,) = free_ports(1)
+def new_worker(fleet: Fleet, name: str, *, port: int | None = None) -> Process:
+    """Return one more worker of the lane interactive, not started yet. If several start at once, name their ports."""
+    port = port or free_ports(1)[0]
     with environment(EMOTIVOICE_LANE="interactive", EMOTIVOICE_HEALTH_PORT=str(port)):
         return Process(name, command(fleet, name, ["-m", "worker"]), answers=lambda: http_ok(port, "/readyz"))
 

@@ -76,8 +76,8 @@ class Report:
         return 1 - self.gpu_hours / self.fixed.gpu_hours if self.fixed and self.fixed.gpu_hours else 0
 
     def as_json(self) -> dict[str, object]:
-        """Return it as JSON has it, which knows nothing infinite: null."""
-        return _finite({**asdict(self), "failed": self.failed, "saved": self.saved})
+        """Return it as JSON has it."""
+        return finite({**asdict(self), "failed": self.failed, "saved": self.saved})
 
 
 def report(trace: Trace, outcome: Outcome, *, after: float = 0, compare: bool = True) -> Report:
@@ -131,12 +131,13 @@ def _fixed(trace: Trace, p99: float, after: float) -> FixedFleet | None:
     return FixedFleet(workers, waited, workers * trace.duration / 3600)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return the same as JSON has it: null for what is infinite or no number."""
     match value:
         case dict():
-            return {name: _finite(each) for name, each in cast(dict[str, Any], value).items()}
+            return {name: finite(each) for name, each in cast(dict[str, Any], value).items()}
         case list() | tuple():
-            return [_finite(each) for each in cast(list[Any], value)]
+            return [finite(each) for each in cast(list[Any], value)]
         case float():
             return value if math.isfinite(value) else None
         case _:
