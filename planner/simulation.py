@@ -1,5 +1,6 @@
 """A lane that is scaled by KEDA and the HPA, from the first second of a trace to its end."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from planner.scaled_object import Floor, ScaledObject
 from planner.supply import Supply
 from planner.trace import Trace
 
-STATS_SECONDS = 5.0  # RabbitMQ's collect_statistics_interval: how often what its management API tells is renewed
+STATS_SECONDS = 5.0  # RabbitMQ's quorum_tick_interval: how often a queue counts its messages
 SCRAPE_SECONDS = 15.0  # how often Prometheus asks the gateway (docker/prometheus.yml)
 OVERTIME_SECONDS = 4 * 3600.0  # how long after the last arrival what waits may still be worked on
 A_MONDAY = datetime(2026, 1, 5)
@@ -32,6 +33,7 @@ class World:
     broker_away: tuple[float, float] | None = None  # from second to second
     prometheus_away: tuple[float, float] | None = None
     lane_messages: int = LANE_MESSAGES
+    counts_behind: int = 1  # by how many ticks the management API is late: it collects at moments of its own
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class _Simulation:
         self._autoscaler = Autoscaler(scaled.limits)
         warm = replicas_at_rest(scaled, world.begins) if world.replicas is None else world.replicas
         self._lane = Lane(trace, world.supply, self._events, warm=warm, bound=world.lane_messages)
-        self._told = (0, 0)
+        self._counted = deque([(0, 0)], maxlen=world.counts_behind + 1)
         self._oldest, self._busy = 0.0, 0
         self._gpu_seconds = 0.0
         self._changes = [(0.0, warm)]
@@ -107,7 +109,7 @@ class _Simulation:
         return Outcome(lane.waits, self._changes, self._samples, self._gpu_seconds, *counts)
 
     def _collect(self) -> None:
-        self._told = (len(self._lane.waiting), self._lane.taken)
+        self._counted.append((len(self._lane.waiting), self._lane.taken))
 
     def _scrape(self) -> None:
         self._oldest, self._busy = self._lane.oldest_seconds, self._lane.taken  # a worker has one job in hand at most
@@ -133,7 +135,7 @@ class _Simulation:
     def _reading(self) -> Reading:
         now, world = self._events.now, self._world
         return Reading(
-            *self._told,
+            *self._counted[0],
             ready_now=len(self._lane.waiting),
             oldest_seconds=self._oldest,
             busy=self._busy,

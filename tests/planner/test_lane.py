@@ -42,11 +42,14 @@ def test_jobs_are_begun_in_their_order_by_whoever_is_free() -> None:
     assert outcome.finished == 4
 
 
-def test_a_worker_takes_nothing_before_it_is_warm() -> None:
-    outcome = run(EAGER, jobs(1, engine=2), World(Supply(cold_start_seconds=20), poll_phase=3))
+@pytest.mark.parametrize(("behind", "looks_at"), [(0, 8), (1, 13)])
+def test_a_worker_takes_nothing_before_it_is_warm(behind: int, looks_at: int) -> None:
+    world = World(Supply(cold_start_seconds=20), poll_phase=3, counts_behind=behind)
 
-    # The API tells of it at 5 s, KEDA looks at 3 s and 8 s, and the worker is warm 20 s later.
-    assert outcome.waits.tolist() == [27]
+    outcome = run(EAGER, jobs(1, engine=2), world)
+
+    # The queue counts at 5 s, and the API tells of it then or at 10 s. KEDA looks at 3 s, 8 s and 13 s.
+    assert outcome.waits.tolist() == [looks_at + 20 - 1]
 
 
 def test_a_busy_worker_that_is_to_go_finishes_its_segment() -> None:
@@ -75,7 +78,7 @@ def test_idle_workers_go_first_only_where_pod_deletion_costs_say_so() -> None:
     load = Trace(np.array([0.0, 0.0]), np.array([5.0, 100.0]), 200)
 
     def gpu_seconds(*, idle_first: bool) -> float:
-        return run(EAGER, load, World(Supply(idle_first=idle_first), replicas=2)).gpu_seconds
+        return run(EAGER, load, World(Supply(idle_first=idle_first), replicas=2, counts_behind=0)).gpu_seconds
 
     # At 15 s one is idle and one at work. Either the idle one goes, or the busy one does, and both cost until it ends.
     assert gpu_seconds(idle_first=True) < gpu_seconds(idle_first=False)
@@ -100,8 +103,8 @@ def test_a_new_node_takes_its_time_and_an_idle_one_is_kept_for_a_while() -> None
 
     outcome = run(EAGER, load, World(supply, poll_phase=2))
 
-    # Asked for at 7 s, when the API's figures of 5 s are read: node at 57 s, warm at 67 s.
-    assert outcome.waits[0] == pytest.approx(66)
+    # Asked for at 12 s, when the API tells what was at 5 s: node at 62 s, warm at 72 s.
+    assert outcome.waits[0] == pytest.approx(71)
     assert outcome.waits[1] < 30  # the node was still there
 
 
