@@ -20,6 +20,7 @@ from planner.trace import Trace
 REPLICAS = 8  # that a burst has to have
 WITHIN_SECONDS = 90.0  # after it has begun
 MOST_WAIT = 0.8  # p99 of the queue wait from then on, in seconds
+TIMES = ("created_at", "started_at", "finished_at")  # of a job
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Run:
     ended_badly: int  # workers that were told to go, and did not end in order
     answers: Sequence[Answer | None]  # to each job's post, in the order of the trace
     jobs: Mapping[str, Mapping[str, Any]]  # by id, as the gateway lists them in the end
+    began_at: float  # Unix seconds
 
 
 @dataclass(frozen=True)
@@ -181,27 +183,28 @@ def _p(values: Sequence[float], share: float) -> float:
     return fixed.quantile(np.array(values), share)
 
 
-def show_timeline(looks: Sequence[Look], samples: Sequence[Sample], trace: Trace) -> None:
-    """Print the lane at each sync, and the simulated one beside it."""
-    table = Table(title="At each sync of the HPA; in brackets: simulated")
-    for name in ("at, s", "arrived", "waiting", "in hand", "oldest, s", "wanted", "replicas", "warm", "cores busy"):
+def show_timeline(run: Run, samples: Sequence[Sample], trace: Trace) -> None:
+    """Print the lane at each sync by its jobs' records, what KEDA was told of it, and the simulated lane."""
+    table = Table(title="At each sync of the HPA, what was told included (in brackets: simulated)")
+    for name in ("at, s", "arrived", "waiting", "in hand", "told", "wanted", "replicas", "warm", "cores busy"):
         table.add_column(name, justify="right")
     before = 0.0
-    for look, sample in zip(looks, [*samples, *[None] * len(looks)], strict=False):
+    for look, sample in zip(run.looks, [*samples, *[None] * len(run.looks)], strict=False):
+        waiting, in_hand = counted(run, look.at)
+        simulated = [sample.waiting, sample.busy, sample.replicas, sample.warm] if sample else [""] * 4
+        real = [waiting, in_hand, look.replicas, look.warm]
+        beside = [f"{each} ({other})" for each, other in zip(real, simulated, strict=True)]
         arrived = int(((trace.arrivals >= before) & (trace.arrivals < look.at)).sum())
-        replicas, warm, waiting, taken = (
-            (sample.replicas, sample.warm, sample.waiting, sample.busy) if sample else ("", "", "", "")
-        )
-        table.add_row(
-            f"{look.at:.0f}",
-            f"{arrived}",
-            f"{look.waiting} ({waiting})",
-            f"{look.taken} ({taken})",
-            f"{look.oldest:.1f}",
-            "none" if look.metric is None else f"{look.metric:.1f}",
-            f"{look.replicas} ({replicas})",
-            f"{look.warm} ({warm})",
-            f"{look.busy:.0%}",
-        )
+        wanted = "none" if look.metric is None else f"{look.metric:.1f}"
+        told = f"{look.waiting}+{look.taken}"
+        table.add_row(f"{look.at:.0f}", f"{arrived}", *beside[:2], told, wanted, *beside[2:], f"{look.busy:.0%}")
         before = look.at
     Console().print(table)
+
+
+def counted(run: Run, second: float) -> tuple[int, int]:
+    """Return how many jobs waited and how many were in hand at a moment, by their records."""
+    at = run.began_at + second
+    times = [[timestamp(job[name]) if job[name] else math.inf for name in TIMES] for job in run.jobs.values()]
+    waiting = sum(created <= at < started for created, started, _ in times)
+    return waiting, sum(started <= at < finished for _, started, finished in times)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bench.figures import Figure
+from bench.jobs import timestamp
 from bench.open_loop import Answer
-from bench.scale_figures import Look, Run, figures, first, jobs
+from bench.scale_figures import Look, Run, counted, figures, first, jobs
 from planner.simulation import Outcome
 from planner.trace import Trace
 
@@ -48,6 +49,7 @@ def run(*, waits: tuple[float, ...] = (0.1, 5, 0.1, 0.2)) -> Run:
         0,
         [answer(each) for each in ids],
         {each: job(wait) for each, wait in zip(ids, waits, strict=True)},
+        timestamp("2026-01-05T10:00:00+00:00"),
     )
 
 
@@ -104,3 +106,11 @@ def test_a_fleet_that_grows_late_misses_its_bar() -> None:
 
 def test_the_first_time_counts() -> None:
     assert first([(0.0, 2), (75.0, 9), (90.0, 3), (105.0, 9)], 8) == 75
+
+
+def test_what_waited_and_what_was_in_hand_is_known_from_the_records() -> None:
+    of = run(waits=(0.1, 5, 0.5))  # all were submitted at second 1, and took 0.21 s
+
+    assert counted(of, 0.9) == (0, 0)
+    assert counted(of, 1.2) == (2, 1)
+    assert counted(of, 2.0) == (1, 0)
