@@ -54,7 +54,7 @@ def exported() -> dict[str, Metric]:
 def _metric(wrapper: MetricWrapperBase) -> Metric:
     (described,) = wrapper.describe()
     name = described.name + ("_total" if described.type == "counter" else "")
-    return Metric(name, described.type, frozenset(getattr(wrapper, "_labelnames")))
+    return Metric(name, described.type, frozenset(vars(wrapper)["_labelnames"]))
 
 
 def groups() -> list[dict[str, Any]]:

@@ -79,10 +79,10 @@ def test_every_rule_has_a_case_and_every_alert_one_that_is_silent() -> None:
 @needs_promtool
 def test_without_any_series_nothing_fires(rule_file: Path) -> None:
     """An exporter that is not there makes no noise."""
-    never = {"expr": "ALERTS", "eval_time": "2h", "exp_samples": []}
-    tests = {"rule_files": [str(rule_file)], "tests": [{"interval": "1m", "promql_expr_test": [never]}]}
+    never = {"expr": "ALERTS", "eval_time": "2h"}
     file = rule_file.with_name("tests.yaml")
-    file.write_text(yaml.safe_dump(tests))
+    tests = [{"interval": "1m", "promql_expr_test": [never]}]
+    file.write_text(yaml.safe_dump({"rule_files": [str(rule_file)], "tests": tests}))
 
     done = promtool("test", "rules", file)
 
