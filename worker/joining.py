@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
+from audio.encoding import Encoder, decode
+from audio.waveform import Waveform, silence
 from shared import jobs as lifecycle
 from shared import tracing
 from shared.audio_address import audio_address, audio_key
@@ -19,8 +21,6 @@ from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack, unpack
 from worker.attempt import enqueue_next
 from worker.claims import Claims
-from worker.encoding import Encoder, decode
-from worker.engine.waveform import Waveform, silence
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
 from worker.synthesis import merged

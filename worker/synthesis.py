@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 
+from audio.encoding import encode
+from audio.waveform import join, silence
 from shared import jobs as lifecycle
 from shared import tracing
 from shared.audio_address import audio_address, audio_key
@@ -17,10 +19,8 @@ from shared.phonemes import Timed, pack
 from worker.attempt import enqueue_next
 from worker.batching import SharedEngine, leave_engine
 from worker.claims import Claims
-from worker.encoding import encode
 from worker.engine import Engine, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import Piece, split
-from worker.engine.waveform import join, silence
 from worker.lease import Lease, StepLost
 from worker.metrics import AUDIO_SECONDS, ENGINE_SECONDS, REAL_TIME_FACTOR
 from worker.omission import Result, each_spoken, leave_out

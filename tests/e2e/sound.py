@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worker.engine.waveform import Waveform, frame_levels
+from audio.waveform import Waveform, frame_levels
 
 SILENCE_DBFS = -50.0
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from audio.encoding import decode
 from tests.api import Json
 from tests.e2e.conftest import Product
 from tests.e2e.sound import level_dbfs, longest_silence_seconds, silent_share
-from worker.encoding import decode
 
 pytestmark = pytest.mark.e2e
 

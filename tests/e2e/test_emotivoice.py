@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audio.encoding import decode
 from cli.stack.process import wait_ready
 from shared.jobs import Lane
 from tests.api import Api, Json, metric
@@ -19,7 +20,6 @@ from tests.worker.engine.emotivoice.small import SIZES, VOICES, WORDS, small_fil
 from tests.worker.engine.emotivoice.tiny import TEXT, TinyModel
 from tests.worker.engine.emotivoice.tokenlist import TOKENS
 from worker.bootsteps import LOAD_FAILED
-from worker.encoding import decode
 from worker.engine.emotivoice.conversion import convert
 
 pytestmark = pytest.mark.e2e

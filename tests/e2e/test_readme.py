@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from audio.encoding import decode
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import free_ports, http_ok
 from cli.stack.process import Command, Process
 from tests.e2e.sound import level_dbfs
-from worker.encoding import decode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audio.encoding import decode
 from shared.audio_formats import FORMATS
 from tests.e2e.conftest import Product
 from tests.e2e.sound import level_dbfs, silent_share
-from worker.encoding import decode
 from worker.engine import Waveform
 
 pytestmark = pytest.mark.e2e

@@ -9,12 +9,12 @@ import httpx
 import kombu
 import pytest
 
+from audio.encoding import decode
 from shared.jobs import Lane
 from tests.api import Json, children, metric
 from tests.integration.conftest import RunningFleet, running_fleet
 from tests.waiting import wait_for
 from worker.bootsteps import LOAD_FAILED
-from worker.encoding import decode
 
 pytestmark = pytest.mark.integration
 

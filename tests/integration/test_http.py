@@ -8,9 +8,9 @@ from datetime import datetime
 import httpx
 import pytest
 
+from audio.encoding import decode
 from shared.jobs import Lane
 from tests.integration.conftest import RunningFleet
-from worker.encoding import decode
 
 pytestmark = pytest.mark.integration
 

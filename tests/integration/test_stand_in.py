@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from audio.encoding import decode
 from cli.stack.process import wait_ready
 from shared.jobs import Lane
 from tests.api import metric
 from tests.integration.conftest import RunningFleet
 from tests.waiting import wait_for
-from worker.encoding import decode
 from worker.engine.builtin.voices import VOICES
 from worker.presence import BELIEVED_SECONDS
 

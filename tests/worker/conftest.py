@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from audio.encoding import decode
 from shared.jobs import JOIN, PLAN, Audio, Job, Lane, SpeechRequest, Step
 from tests.engines import ObedientEngine
 from tests.fakes import InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 from worker.attempt import Ending, Verdict, attempt
-from worker.encoding import decode
 from worker.engine import Waveform
 from worker.joining import join_job
 from worker.lease import Lease, Leases

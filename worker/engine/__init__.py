@@ -1,5 +1,6 @@
 """Text in, waveform out: a library that knows no jobs, queues, HTTP or storage."""
 
+from audio.waveform import Waveform
 from worker.engine.errors import (
     DeviceLost,
     EngineError,
@@ -20,7 +21,6 @@ from worker.engine.speech import (
     Voice,
     WordTiming,
 )
-from worker.engine.waveform import Waveform
 
 __all__ = [
     "NEUTRAL",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from worker.engine.waveform import Waveform
+from audio.waveform import Waveform
 
 NEUTRAL = "neutral"
 

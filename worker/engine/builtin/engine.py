@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from audio.waveform import Signal, Waveform, amplify, fade_edges, limit_peaks, speech_level
 from worker.engine.builtin import world
 from worker.engine.builtin.emotions import EMOTIONS, Style
 from worker.engine.builtin.espeak import Espeak
@@ -20,7 +21,6 @@ from worker.engine.errors import EngineUnavailable
 from worker.engine.speech import Speech, Utterance, Voice, WordTiming
 from worker.engine.text.normalization import normalize
 from worker.engine.text.override import without_overrides
-from worker.engine.waveform import Signal, Waveform, amplify, fade_edges, limit_peaks, speech_level
 
 NO_PHONEMES = "the builtin engine speaks words as it knows them; the phonemes given for some were not used"
 _WARM_UP_TEXT = {"en": "Good morning.", "zh": "早上好，请你慢慢走。"}

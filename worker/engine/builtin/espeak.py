@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audio.waveform import FRAME_SECONDS, Signal, frame_levels, speech_bounds
 from worker.engine.builtin.programs import SAMPLE_RATE, Sound, record, run, share
 from worker.engine.errors import EngineError
-from worker.engine.waveform import FRAME_SECONDS, Signal, frame_levels, speech_bounds
 
 MANDARIN, ENGLISH = "cmn-latn-pinyin", "en-us"
 _RANGE = {MANDARIN: "200%", ENGLISH: "100%"}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from audio.waveform import Signal, resample
 from worker.engine.errors import EngineError
-from worker.engine.waveform import Signal, resample
 
 SAMPLE_RATE = 24_000  # Hz; all programs are brought to it
 TIMEOUT_SECONDS = 30.0  # both say a sentence in a tenth of a second

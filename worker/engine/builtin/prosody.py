@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from audio.waveform import Signal
 from worker.engine.builtin.emotions import Style
 from worker.engine.builtin.world import FRAMES_PER_SECOND, HIGHEST_PITCH, Analysis, bin_frequencies, envelope
-from worker.engine.waveform import Signal
 
 _MOST_EQUALIZATION_DB = 10.0
 _TREMOR_HERTZ = 6.0

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.waveform import Signal, Waveform, amplify, fade_edges, speech_level
 from worker.engine.builtin.phrases import PAUSE_SECONDS, Phrase
 from worker.engine.builtin.programs import SAMPLE_RATE, Sound
 from worker.engine.builtin.speaker import word_counts
 from worker.engine.speech import WordTiming
 from worker.engine.text.language import Language
-from worker.engine.waveform import Signal, Waveform, amplify, fade_edges, speech_level
 
 SPEECH_DBFS = -20.0  # RMS of neutral speech, of every voice and both languages
 EDGE_SECONDS = 0.02  # silence at both ends of an utterance

@@ -10,9 +10,9 @@ from importlib.metadata import version
 
 import numpy as np
 
+from audio.waveform import Signal
 from worker.engine.builtin.programs import SAMPLE_RATE
 from worker.engine.errors import EngineUnavailable
-from worker.engine.waveform import Signal
 
 try:
     import pyworld

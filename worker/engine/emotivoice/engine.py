@@ -9,6 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from audio.waveform import Samples, Waveform, fade_in, fade_out, silence
 from worker.engine.emotivoice.config import AUDIO
 from worker.engine.emotivoice.device import computing, find_device, find_precision, to_device
 from worker.engine.emotivoice.embedding import TextEmbedder
@@ -22,7 +23,6 @@ from worker.engine.emotivoice.voices import VoiceFinder
 from worker.engine.errors import EngineUnavailable, InvalidUtterance, OutOfMemory
 from worker.engine.options import EngineOptions
 from worker.engine.speech import NEUTRAL, Speech, Utterance
-from worker.engine.waveform import Samples, Waveform, fade_in, fade_out, silence
 
 CODE_VERSION = "1"  # raise it with every change that can be heard
 LARGEST_IN_VECTOR = 100.0  # of a speaker embedding; the table's numbers are around 1, and fp16 ends at 65,504

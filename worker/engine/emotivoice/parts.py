@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from audio.waveform import Samples, Waveform, join
 from worker.engine.emotivoice.config import AUDIO
 from worker.engine.emotivoice.embedding import MAX_TOKENS, TextEmbedder
 from worker.engine.emotivoice.frontend import Frontend, Phonemes, Word
@@ -12,7 +13,6 @@ from worker.engine.errors import UnspeakableText
 from worker.engine.speech import PhonemeTiming, Speech, Utterance, WordTiming
 from worker.engine.text.language import main_language
 from worker.engine.text.segmentation import split
-from worker.engine.waveform import Samples, Waveform, join
 
 MAX_PHONEMES = 400  # about 30 s; the model has not learned from longer ones
 FRAMES_PER_PHONEME = 8.0  # a little above what the model says, to plan batches with

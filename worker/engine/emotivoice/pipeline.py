@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audio.waveform import Samples
 from worker.engine.emotivoice.acoustic import Condition, Controls
 from worker.engine.emotivoice.config import AUDIO
 from worker.engine.emotivoice.device import to_device
@@ -17,7 +18,6 @@ from worker.engine.emotivoice.layers import length_mask
 from worker.engine.emotivoice.model import Networks
 from worker.engine.emotivoice.vocoder import CONTEXT_FRAMES, Vocoder, Window, windows
 from worker.engine.errors import EngineError
-from worker.engine.waveform import Samples
 
 FIRST_WINDOW = 16  # frames, 0.26 s: what a listener waits for
 

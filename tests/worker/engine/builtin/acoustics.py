@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio.waveform import speech_level
 from worker.engine import Speech
 from worker.engine.builtin.world import track_pitch
-from worker.engine.waveform import speech_level
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from audio.waveform import Samples
 from worker.engine.emotivoice.acoustic import Condition, Controls, Prosody
 from worker.engine.emotivoice.embedding import TextEmbedder
 from worker.engine.emotivoice.engine import EmotiVoiceEngine
@@ -20,7 +21,6 @@ from worker.engine.emotivoice.model import Networks
 from worker.engine.emotivoice.pipeline import CPU_LIMITS, Limits, vocode, vocode_in_pieces
 from worker.engine.options import EngineOptions
 from worker.engine.speech import Utterance
-from worker.engine.waveform import Samples
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from worker.engine.waveform import (
+from audio.waveform import (
     Signal,
     Waveform,
     amplify,

@@ -10,9 +10,9 @@ from typing import BinaryIO, cast
 import numpy as np
 import pytest
 
+from audio.encoding import Encoder, NotAudio, decode, encode
+from audio.waveform import Samples, Waveform
 from shared.audio_formats import FORMATS
-from worker.encoding import Encoder, NotAudio, decode, encode
-from worker.engine.waveform import Samples, Waveform
 
 SOURCE_RATE = 24_000
 EVERY_RATE = [(format, rate) for format, form in FORMATS.items() for rate in form.sample_rates]

@@ -20,7 +20,7 @@ from av.error import EOFError as EndOfFile
 from av.error import InvalidDataError
 from numpy.typing import NDArray
 
-from worker.engine.waveform import Samples, Waveform
+from audio.waveform import Samples, Waveform
 
 BLOCK_SAMPLES = 32768  # into the resampler, and into codecs that take frames of any size
 
