@@ -1,18 +1,17 @@
 """What a route may ask for."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer, SecurityScopes
 
+from gateway.auth.caller import Caller
+from gateway.auth.callers import Callers
 from gateway.known import Known
 from gateway.settings import GatewaySettings
-from shared.errors import InvalidTenant
-from shared.jobs import NO_TENANT
+from shared.access import Scope
 from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
-
-_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)  # it becomes a label of metrics
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Services:
     queue: AsyncJobQueue
     objects: ObjectStore
     known: Known
+    callers: Callers
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread
@@ -32,18 +32,16 @@ async def _services(request: Request) -> Services:  # async: FastAPI would run i
 
 ServicesDep = Annotated[Services, Depends(_services)]
 
-
-async def _tenant(request: Request, services: ServicesDep) -> str:
-    """Return whose the request is, as the proxy in front tells.
-
-    Raises:
-        InvalidTenant: the header holds no name.
-    """
-    header = services.settings.tenant_header
-    name = request.headers.get(header, NO_TENANT) if header else NO_TENANT
-    if not _TENANT.fullmatch(name):
-        raise InvalidTenant(header)
-    return name
+_BEARER = HTTPBearer(auto_error=False, description="A JSON Web Token or an API key.")  # for OpenAPI; Guard has read it
 
 
-TenantDep = Annotated[str, Depends(_tenant)]
+async def _allowed(request: Request, wanted: SecurityScopes, _: Annotated[object, Security(_BEARER)]) -> Caller:
+    caller = cast(Caller, request.state.caller)
+    for scope in wanted.scopes:
+        caller.check(Scope(scope))
+    return caller
+
+
+KnownDep = Annotated[Caller, Security(_allowed)]
+SpeakerDep = Annotated[Caller, Security(_allowed, scopes=[Scope.SPEECH_WRITE])]
+ReaderDep = Annotated[Caller, Security(_allowed, scopes=[Scope.JOBS_READ])]

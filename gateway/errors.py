@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from shared.errors import JobError
+from shared.errors import Forbidden, JobError, Unauthorized
 
 STATUS_OF: dict[str, int] = {
     "empty_text": 422,
@@ -28,6 +28,9 @@ STATUS_OF: dict[str, int] = {
     "idempotency_conflict": 409,
     "invalid_cursor": 400,
     "invalid_tenant": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "auth_unavailable": 503,
     "queue_unavailable": 503,
     "store_unavailable": 503,
     "storage_unavailable": 503,
@@ -60,7 +63,7 @@ _CODE_OF_FAULT = {
 
 _CODE_OF_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
 
-_EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state")
+_EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state", "scope")
 
 
 class ProblemResponse(JSONResponse):
@@ -83,9 +86,23 @@ def problem(
 
 def job_problem(error: JobError) -> ProblemResponse:
     status = STATUS_OF[error.code]
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    headers = _challenge(error) | ({"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {})
     extras = {name: vars(error)[name] for name in _EXTRAS if name in vars(error)}
     return problem(status, error.code, str(error), headers=headers, extras=extras)
+
+
+def _challenge(error: JobError) -> dict[str, str]:
+    """Say what a request has to bring, by RFC 6750, section 3."""
+    match error:
+        case Unauthorized(challenge=""):
+            parts: list[str] = []
+        case Unauthorized(challenge=challenge):
+            parts = [f'error="{challenge}"', f'error_description="{error}"']
+        case Forbidden(scope=scope):
+            parts = ['error="insufficient_scope"', f'scope="{scope}"']
+        case _:
+            return {}
+    return {"WWW-Authenticate": ", ".join(['Bearer realm="emotivoice"', *parts])}
 
 
 def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
@@ -104,8 +121,10 @@ def _path(location: Sequence[str | int]) -> str:
     return ".".join(names) if names and isinstance(location[1], str) else str(location[0])
 
 
-def _http_error(_: Request, error: Exception) -> ProblemResponse:
+def _http_error(_: Request, error: Exception) -> Response:
     http = cast(HTTPException, error)
+    if http.status_code == 204:  # no failure: there is nothing more to tell
+        return Response(status_code=204)
     code = _CODE_OF_STATUS.get(http.status_code, "http_error")
     return problem(http.status_code, code, str(http.detail), headers=http.headers)
 

@@ -1,27 +1,36 @@
 """The only wiring of the gateway: settings in, application out."""
 
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
+from gateway.auth.callers import Callers
+from gateway.auth.guard import Guard
 from gateway.body_limit import BodyLimit
 from gateway.dependencies import Services
 from gateway.errors import add_error_handlers
 from gateway.known import Known
 from gateway.metrics import RequestMetrics
-from gateway.routes import health, jobs, voices
+from gateway.routes import events, health, jobs, voices
+from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings
 from gateway.tracing import NamesTrace, spans
 from shared import tracing
+from shared.api_keys import RedisApiKeys
 from shared.job_store import AsyncRedisJobStore
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
 from shared.queue import GatewayQueue
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+# What a script of another site may read besides the usual.
+CORS_EXPOSED = ["ETag", "Location", "Retry-After", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"]
 
 THREADS = 64  # for calls that block: publishing, reading objects
 
@@ -36,17 +45,20 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        store = AsyncRedisJobStore(settings.redis_url.get_secret_value())
+        redis_url = settings.redis_url.get_secret_value()
+        store, api_keys = AsyncRedisJobStore(redis_url), RedisApiKeys(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
             queue=GatewayQueue(settings.broker_url.get_secret_value()),
             objects=S3ObjectStore(settings),
             known=Known(store),
+            callers=Callers(settings, api_keys),
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         await store.close()
+        await api_keys.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
@@ -56,11 +68,23 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> FastAPI:
     """Return the routes, without stores unless the lifespan brings them."""
     app = FastAPI(title="EmotiVoice Fleet", version="1", description=DESCRIPTION, lifespan=lifespan, telemetry=spans())
+    app.state.leaving = lambda: False
     app.include_router(jobs.router)
+    app.include_router(events.router)
     app.include_router(voices.router)
     app.include_router(health.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Guard)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins.split(),
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=CORS_EXPOSED,
+        )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestMetrics)
     app.add_middleware(NamesTrace)
     return app
@@ -69,11 +93,17 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
 def main() -> None:
     settings = GatewaySettings()
     set_up_logging(settings.log_level)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.gateway_host,
         port=settings.gateway_port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=35,  # a long poll may last 30 s
     )
+    server = uvicorn.Server(config)
+    app.state.leaving = lambda: server.should_exit  # what has no end of its own ends then
+    server.run()
+    if not server.started:
+        sys.exit(1)

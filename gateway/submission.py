@@ -54,7 +54,9 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str)
     load = await services.known.load(job.speaking_lane)
     place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
     if isinstance(place, str):
-        return await _replayed(place, services, key=key) or await submit(body, services, key=key, tenant=tenant)
+        return await _replayed(place, services, tenant=tenant, key=key) or await submit(
+            body, services, key=key, tenant=tenant
+        )
     try:
         await _enqueue(job, services)
     except QueueUnavailable:
@@ -67,7 +69,7 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str)
     return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
 
 
-async def _replayed(job_id: str, services: Services, *, key: str) -> Submission | None:
+async def _replayed(job_id: str, services: Services, *, tenant: str, key: str) -> Submission | None:
     """Answer with the job as it is; one that still waits may never have been enqueued, and twice does no harm.
 
     Returns:
@@ -78,7 +80,7 @@ async def _replayed(job_id: str, services: Services, *, key: str) -> Submission 
         await _enqueue(job, services)
     view = await services.jobs.view(job_id)
     if view is None:
-        await services.jobs.forget_key(key, job_id)
+        await services.jobs.forget_key(tenant, key, job_id)
     refused = view and view.job.failure and view.job.failure.code == QueueUnavailable.code
     return None if view is None or refused else Submission(view, replayed=True)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from shared import records
@@ -82,13 +82,14 @@ def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint
     queue = records.waiting_key(job.lane_of(job.first_step))
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
-        ["ZADD", records.ALL_JOBS, "0", job.id],
+        ["ZADD", records.jobs_key(job.tenant), "0", job.id],
         ["ZADD", queue, str(job.created_at), member(job.id, job.first_step)],
         *_job_commands(None, job),
     ]
     argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands, "queue": queue}
     if key:
-        argument["once"] = [records.idempotency_key(key), json.dumps([job.id, fingerprint]), IDEMPOTENCY_SECONDS]
+        mine = records.idempotency_key(job.tenant, key)
+        argument["once"] = [mine, json.dumps([job.id, fingerprint]), IDEMPOTENCY_SECONDS]
     return json.dumps(argument, ensure_ascii=False)
 
 
@@ -102,7 +103,7 @@ def final_argument(raw_job: str, was: Job, job: Job, *, key: str = "") -> str:
     """Return the argument of `commit.lua` that ends a job from outside its steps, and frees its idempotency key."""
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
     if key:
-        commands += [["DEL", records.idempotency_key(key)]]
+        commands += [["DEL", records.idempotency_key(job.tenant, key)]]
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
 
 
@@ -124,11 +125,12 @@ def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], 
 
 def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
     """Return the argument of `remove.lua` that forgets a finished job."""
+    indexes = (records.jobs_key(job.tenant), records.state_key(job.tenant, job.state), records.EXPIRING)
     commands = [
         *_no_longer_open(job),  # it may have been opened again just now
         ["DEL", *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key))],
         ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
-        *(["ZREM", index, job.id] for index in (records.ALL_JOBS, records.state_key(job.state), records.EXPIRING)),
+        *(["ZREM", index, job.id] for index in indexes),
     ]
     return _removal(raw_job, job, addresses, commands, now)
 
@@ -146,11 +148,12 @@ def _removal(raw_job: str, job: Job, addresses: Sequence[str], commands: Sequenc
 def _job_commands(was: Job | None, job: Job) -> list[Command]:
     commands: list[Command] = [["SET", records.job_key(job.id), records.dump(job)]]
     if was is None or was.state is not job.state:
-        commands += [["ZADD", records.state_key(job.state), "0", job.id]]
-        commands += [["ZREM", records.state_key(was.state), job.id]] if was else []
+        commands += [["ZADD", records.state_key(job.tenant, job.state), "0", job.id]]
+        commands += [["ZREM", records.state_key(job.tenant, was.state), job.id]] if was else []
     if was is None or job.finished:
         commands += [["ZADD", records.EXPIRING, str(job.expires_at), job.id]]
-    event = {"state": job.state, "segments_done": job.segments_done, "segments_total": job.segments_total}
+    event: dict[str, object] = {name: getattr(job, name) for name in ("state", "segments_done", "segments_total")}
+    event |= {"failure": asdict(job.failure)} if job.failure else {}
     commands += [
         ["XADD", records.events_key(job.id), "MAXLEN", "~", str(EVENTS_KEPT), "*", "data", json.dumps(event)],
         ["PUBLISH", records.CHANGED, job.id],

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from shared.access import TENANT_RULE
+
 
 class JobError(Exception):
     """A failure with a stable `code` and a sentence that says what was found and what is allowed."""
@@ -189,7 +191,37 @@ class InvalidTenant(JobError):
     code = "invalid_tenant"
 
     def __init__(self, header: str) -> None:
-        super().__init__(f"the header {header} is no tenant's name: 1 to 64 letters, digits, dots, dashes, underscores")
+        super().__init__(f"the header {header} is no tenant's name: {TENANT_RULE}")
+
+
+class Unauthorized(JobError):
+    """The request does not say who sends it, or can't be believed. The sentence repeats nothing of what was sent."""
+
+    code = "unauthorized"
+
+    def __init__(self, why: str, *, error: str = "invalid_token") -> None:
+        super().__init__(why)
+        self.challenge = error  # as RFC 6750 names it; empty if nothing was sent
+
+
+class Forbidden(JobError):
+    """The caller is known, and may not do this."""
+
+    code = "forbidden"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs the scope {scope}, which the token or key does not grant")
+        self.scope = scope
+
+
+class AuthUnavailable(JobError):
+    """The keys by which tokens are checked have never been there."""
+
+    code = "auth_unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("tokens can't be checked: the issuer's keys have not been received yet; try again shortly")
 
 
 class QueueUnavailable(JobError):

@@ -30,7 +30,7 @@ from shared.changes import (
 from shared.ended import job_ended
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobView, LaneLoad, Reopened, Segment
+from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ FREE = (
     "if taken and cjson.decode(taken)[1] == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 )
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
+READERS = 16  # of the pool's 100 connections: all listeners of a job look at once when it changes
 # What uvloop says, where asyncio's own loop raises OSError, of a connection that was reset before the first command.
 CLOSED_MEANWHILE = "the handler is closed"
 
@@ -68,6 +69,18 @@ def patient_client(url: str) -> Any:
         socket_timeout=5,
         socket_connect_timeout=3,
         retry=Retry(ExponentialBackoff(cap=2, base=0.05), 35),
+        retry_on_error=list(UNREACHABLE),
+    )
+
+
+def hasty_client(url: str) -> Any:
+    """Return a client that gives up soon: somebody waits for the answer."""
+    return cast(Any, redis.asyncio.Redis).from_url(  # the library leaves its options untyped
+        url,
+        decode_responses=True,
+        socket_timeout=3,
+        socket_connect_timeout=1,
+        retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 3),
         retry_on_error=list(UNREACHABLE),
     )
 
@@ -222,20 +235,14 @@ class AsyncRedisJobStore:
     """The gateway's side. It gives up soon: a client is waiting, and is told to come again."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Any = cast(Any, redis.asyncio.Redis).from_url(  # the library leaves its options untyped
-            url,
-            decode_responses=True,
-            socket_timeout=3,
-            socket_connect_timeout=1,
-            retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 3),
-            retry_on_error=list(UNREACHABLE),
-        )
+        self._redis: Any = hasty_client(url)
         self._commit = self._redis.register_script(script("commit"))
         self._remove = self._redis.register_script(script("remove"))
         self._deleted = self._redis.register_script(script("deleted"))
         self._forget = self._redis.register_script(script("forget"))
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._listener: asyncio.Task[None] | None = None
+        self._reading_news = asyncio.Semaphore(READERS)
 
     async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
         with translated():
@@ -275,9 +282,9 @@ class AsyncRedisJobStore:
                 if await self._commit(args=[repeat_argument(raw, again)]) == CHANGED:
                     return again
 
-    async def forget_key(self, key: str, job_id: str) -> None:
+    async def forget_key(self, tenant: str, key: str, job_id: str) -> None:
         with translated():
-            await self._redis.eval(FREE, 1, records.idempotency_key(key), job_id)
+            await self._redis.eval(FREE, 1, records.idempotency_key(tenant, key), job_id)
 
     async def cancel(self, job_id: str) -> Job | None:
         with translated():
@@ -287,8 +294,8 @@ class AsyncRedisJobStore:
         with translated():
             return next(iter(await self._views([job_id])), None)
 
-    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
-        index = records.state_key(state) if state else records.ALL_JOBS
+    async def page(self, tenant: str, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        index = records.state_key(tenant, state) if state else records.jobs_key(tenant)
         newest = f"({before}" if before else "+"
         with translated():
             ids: list[str] = await self._redis.zrange(index, newest, "-", desc=True, bylex=True, offset=0, num=limit)
@@ -350,6 +357,15 @@ class AsyncRedisJobStore:
             with suppress(asyncio.CancelledError):
                 await self._listener
         await self._redis.aclose()
+
+    async def news(self, job_id: str, *, after: str = "") -> list[JobNews] | None:
+        async with self._reading_news:
+            with translated():
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    pipeline.xrange(records.events_key(job_id), min=f"({after}" if after else "-")
+                    pipeline.exists(records.job_key(job_id))
+                    entries, there = await pipeline.execute()
+        return [records.load_news(entry_id, entry["data"]) for entry_id, entry in entries] if there else None
 
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncGenerator[Callable[[float], Awaitable[None]]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO, Protocol
 
-from shared.jobs import Audio, Change, Job, JobState, Lane, SpeechRequest, Step
+from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class JobView:
     position: int | None  # 1 is next; None once a worker has started it
     last_position: int | None  # of the last segment that waits
     load: LaneLoad
+
+
+@dataclass(frozen=True)
+class JobNews:
+    """What a change has made of a job, as its listeners hear of it."""
+
+    id: str  # grows from one change to the next, and begins with its time in Unix milliseconds
+    state: JobState
+    segments_done: int
+    segments_total: int
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ class AsyncJobStore(Protocol):
     async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
         """Record a new job and return its position in the queue.
 
-        If the idempotency key is taken, record nothing and return the id of the job that it belongs to.
+        If its tenant's idempotency key is taken, record nothing and return the id of the job that it belongs to.
 
         Raises:
             IdempotencyConflict: the key belongs to a request with another fingerprint.
@@ -195,14 +206,14 @@ class AsyncJobStore(Protocol):
         """
         ...
 
-    async def forget_key(self, key: str, job_id: str) -> None:
-        """Free an idempotency key if it is still that job's, which has been removed."""
+    async def forget_key(self, tenant: str, key: str, job_id: str) -> None:
+        """Free an idempotency key of the tenant if it is still that job's, which has been removed."""
         ...
 
     async def view(self, job_id: str) -> JobView | None: ...
 
-    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
-        """Jobs from the newest to the oldest, beginning after the job `before`."""
+    async def page(self, tenant: str, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        """Jobs of the tenant from the newest to the oldest, beginning after the job `before`."""
         ...
 
     async def cancel(self, job_id: str) -> Job | None:
@@ -235,6 +246,10 @@ class AsyncJobStore(Protocol):
     async def loads(self) -> dict[Lane, LaneLoad]: ...
 
     async def ping(self) -> None: ...
+
+    async def news(self, job_id: str, *, after: str = "") -> list[JobNews] | None:
+        """The changes of the job after that one, the latest some hundreds at most; None if it is not there."""
+        ...
 
     def watch(self, job_id: str) -> AbstractAsyncContextManager[Callable[[float], Awaitable[None]]]:
         """Within the context, awaiting the function returns when the job changes or after that many seconds."""

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from shared.jobs import Audio, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
-from shared.ports import Catalogue, Segment
+from shared.jobs import NO_TENANT, Audio, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
+from shared.ports import Catalogue, JobNews, Segment
 
-ALL_JOBS = "jobs"
 CATALOGUE = "catalogue"
 STAND_IN_CATALOGUE = "catalogue:standin"
 CHANGED = "changed"  # the channel that tells the id of each job that changes
@@ -48,8 +47,17 @@ def speaking_key(address: str) -> str:
     return f"speaking:{address}"
 
 
-def state_key(state: JobState) -> str:
-    return f"jobs:{state}"
+def _of(tenant: str, name: str) -> str:
+    """Return the name of a tenant's own key. Those of `default` are as before there were tenants."""
+    return name if tenant == NO_TENANT else f"tenant:{tenant}:{name}"
+
+
+def jobs_key(tenant: str) -> str:
+    return _of(tenant, "jobs")
+
+
+def state_key(tenant: str, state: JobState) -> str:
+    return _of(tenant, f"jobs:{state}")
 
 
 def waiting_key(lane: Lane) -> str:
@@ -73,8 +81,8 @@ def lane_key(lane: Lane) -> str:
     return f"lane:{lane}"
 
 
-def idempotency_key(key: str) -> str:
-    return f"idempotency:{key}"
+def idempotency_key(tenant: str, key: str) -> str:
+    return _of(tenant, f"idempotency:{key}")
 
 
 def dump(record: Job | SpeechRequest | Step | Audio | Segment | Catalogue) -> str:
@@ -98,6 +106,13 @@ def load_step(name: str, raw: str | bytes | None) -> Step:
 
 def load_request(raw: str | bytes) -> SpeechRequest:
     return SpeechRequest(**json.loads(raw))
+
+
+def load_news(entry_id: str, data: str) -> JobNews:
+    fields: dict[str, Any] = json.loads(data)
+    failure = fields.pop("failure", None)
+    fields["state"] = JobState(fields["state"])
+    return JobNews(entry_id, failure=Failure(**failure) if failure else None, **fields)
 
 
 def load_segment(raw: str | bytes) -> Segment:

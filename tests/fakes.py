@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 import anyio
 
+from shared.api_keys import ApiKey, digest_of
 from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
 from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobView, LaneLoad, Reopened, Segment
+from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
 
 CATALOGUE = Catalogue(
     engine="humming",
@@ -143,17 +144,18 @@ class InMemoryAsyncJobStore:
 
     def __init__(self, records: InMemoryJobStore) -> None:
         self.records = records
-        self.keys: dict[str, tuple[str, str]] = {}
+        self.told: dict[str, list[JobNews]] = {}  # of jobs that were listened to
+        self.keys: dict[tuple[str, str], tuple[str, str]] = {}  # (tenant, key) -> job, fingerprint
         records.announced = CATALOGUE
 
     async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
-        if key in self.keys:
-            owner, owners_fingerprint = self.keys[key]
+        if (job.tenant, key) in self.keys:
+            owner, owners_fingerprint = self.keys[job.tenant, key]
             if owners_fingerprint != fingerprint:
                 raise IdempotencyConflict(owner)
             return owner
         if key:
-            self.keys[key] = (job.id, fingerprint)
+            self.keys[job.tenant, key] = (job.id, fingerprint)
         self.records.add(job, request)
         return self._load(job.lane).waiting
 
@@ -162,7 +164,7 @@ class InMemoryAsyncJobStore:
             return False
         failure = Failure("queue_unavailable", "the job queue did not take the job")
         self.records.jobs[job.id] = job.failed(failure, now=time.time())
-        self.keys.pop(key, None)
+        self.keys.pop((job.tenant, key), None)
         return True
 
     async def repeat(self, job_id: str) -> Job | None:
@@ -171,9 +173,9 @@ class InMemoryAsyncJobStore:
             job = self.records.jobs[job_id] = replace(job, repeats=job.repeats + 1)
         return job
 
-    async def forget_key(self, key: str, job_id: str) -> None:
-        if self.keys.get(key, ("",))[0] == job_id:
-            del self.keys[key]
+    async def forget_key(self, tenant: str, key: str, job_id: str) -> None:
+        if self.keys.get((tenant, key), ("",))[0] == job_id:
+            del self.keys[tenant, key]
 
     async def view(self, job_id: str) -> JobView | None:
         job = self.records.jobs.get(job_id)
@@ -184,8 +186,8 @@ class InMemoryAsyncJobStore:
         audio = self.records.stored.get(job.audio_address or "")
         return JobView(job, self.records.requests[job_id], audio, position, position, self._load(job.lane))
 
-    async def page(self, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
-        newest_first = sorted(self.records.jobs, reverse=True)
+    async def page(self, tenant: str, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
+        newest_first = sorted((job.id for job in self.records.jobs.values() if job.tenant == tenant), reverse=True)
         ids = [key for key in newest_first if before is None or key < before]
         views = [await self.view(key) for key in ids if state in (None, self.records.jobs[key].state)]
         return [view for view in views if view][:limit]
@@ -232,6 +234,16 @@ class InMemoryAsyncJobStore:
     async def ping(self) -> None:
         pass
 
+    async def news(self, job_id: str, *, after: str = "") -> list[JobNews] | None:
+        job = self.records.jobs.get(job_id)
+        if job is None:
+            return None
+        told = self.told.setdefault(job_id, [])
+        now = JobNews("", job.state, job.segments_done, job.segments_total, job.failure)
+        if not told or replace(told[-1], id="") != now:  # what changed twice between two looks is one piece
+            told.append(replace(now, id=f"{int(job.created_at * 1000)}-{len(told)}"))
+        return told[int(after.rpartition("-")[2]) + 1 :] if after else list(told)
+
     @asynccontextmanager
     async def watch(self, job_id: str) -> AsyncGenerator[Callable[[float], Awaitable[None]]]:
         async def wait(seconds: float) -> None:
@@ -245,6 +257,25 @@ class InMemoryAsyncJobStore:
         ]
         warm = [worker for worker, (theirs, _) in self.records.warm.items() if theirs is lane]
         return LaneLoad(len(queued), 0.0, 0.5, 2.0, len(warm))
+
+
+class InMemoryApiKeys:
+    """Keys by their SHA-256. `uses` tells each note of a key's use."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, ApiKey] = {}
+        self.uses: list[str] = []
+        self.looks = 0
+
+    def add(self, key: str, record: ApiKey) -> None:
+        self.keys[digest_of(key)] = record
+
+    async def find(self, digest: str) -> ApiKey | None:
+        self.looks += 1
+        return self.keys.get(digest)
+
+    async def used(self, key_id: str, *, at: float) -> None:
+        self.uses.append(key_id)
 
 
 class InMemoryObjectStore:

@@ -12,12 +12,14 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import iterate_in_threadpool
 
 from gateway import delivery, presenting
-from gateway.dependencies import Services, ServicesDep, TenantDep
+from gateway.auth.caller import Caller
+from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.ranges import ByteRange, parse_range
 from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Problem, Timings, Word
 from gateway.submission import submit
+from shared.access import TENANT, Scope
 from shared.audio_formats import FORMATS
-from shared.errors import AudioLost, AudioMissing, InvalidCursor, JobNotFound
+from shared.errors import AudioLost, AudioMissing, Forbidden, InvalidCursor, JobNotFound
 from shared.jobs import JobState
 from shared.phonemes import unpack
 from shared.ports import JobView
@@ -32,18 +34,18 @@ _PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+j
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return dict.fromkeys(statuses, _PROBLEM)
+    return dict.fromkeys((401, 403, *statuses), _PROBLEM)
 
 
 @router.post("", status_code=202, response_model=JobStatus, responses=_problems(400, 409, 413, 422, 503))
 async def create_job(
     body: JobRequest,
     services: ServicesDep,
-    tenant: TenantDep,
+    caller: SpeakerDep,
     idempotency_key: Annotated[str, Header(max_length=255, description="Sent again, it returns the same job.")] = "",
 ) -> Response:
     """Submit text to be spoken. The answer comes at once; ask for the job until it is finished."""
-    accepted = await submit(body, services, key=idempotency_key, tenant=tenant)
+    accepted = await submit(body, services, key=idempotency_key, tenant=caller.tenant)
     view = accepted.view
     headers = {"Location": f"/v1/jobs/{view.job.id}", "Retry-After": presenting.retry_after(view.load)}
     if accepted.replayed:
@@ -52,16 +54,22 @@ async def create_job(
 
 
 @router.get("", response_model=JobPage, responses=_problems(400, 422, 503))
-async def list_jobs(
+async def list_jobs(  # noqa: PLR0913, PLR0917 - what a request may say
     services: ServicesDep,
+    caller: ReaderDep,
     state: JobState | None = None,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    tenant: Annotated[
+        str | None, Query(pattern=f"^{TENANT}$", description="Another tenant than your own; for the scope admin.")
+    ] = None,
 ) -> JobPage:
-    """List jobs, the newest first."""
+    """List your tenant's jobs, the newest first."""
+    if tenant is not None and not caller.sees(tenant):
+        raise Forbidden(Scope.ADMIN)
     if cursor is not None and not _JOB_ID.fullmatch(cursor):
         raise InvalidCursor
-    views = await services.jobs.page(state=state, before=cursor, limit=limit + 1)
+    views = await services.jobs.page(tenant or caller.tenant, state=state, before=cursor, limit=limit + 1)
     page = [presenting.status(view, objects=services.objects, settings=services.settings) for view in views[:limit]]
     return JobPage(jobs=page, next_cursor=page[-1].id if len(views) > limit else None)
 
@@ -70,6 +78,7 @@ async def list_jobs(
 async def get_job(
     job_id: str,
     services: ServicesDep,
+    caller: ReaderDep,
     wait: Annotated[
         float,
         Query(
@@ -82,7 +91,7 @@ async def get_job(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """Look at a job, at once or after waiting for it."""
-    view = await _awaited(job_id, services, seconds=wait, known=if_none_match)
+    view = await _awaited(job_id, services, caller, seconds=wait, known=if_none_match)
     tag = _etag(view, services)
     if presenting.matches(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})
@@ -95,20 +104,20 @@ async def get_job(
     status_code=200,
     responses={204: {"description": "Removed."}, **_problems(404, 503)},
 )
-async def delete_job(job_id: str, services: ServicesDep) -> Response:
+async def delete_job(job_id: str, services: ServicesDep, caller: SpeakerDep) -> Response:
     """Cancel a job that is not finished; remove one that is, with its audio."""
-    was = await _view(job_id, services)
+    was = await _view(job_id, services, caller)
     if not was.job.finished:
         await services.jobs.cancel(job_id)
-        return _answer(await _view(job_id, services), services, status=200, headers={})
+        return _answer(await _view(job_id, services, caller), services, status=200, headers={})
     await delivery.delete_objects(await services.jobs.remove(job_id), services)
     return Response(status_code=204)
 
 
 @router.get("/{job_id}/timings", responses=_problems(404, 409, 410, 503))
-async def get_timings(job_id: str, services: ServicesDep) -> Timings:
+async def get_timings(job_id: str, services: ServicesDep, caller: ReaderDep) -> Timings:
     """When each word and each phoneme of the finished audio sounds."""
-    audio = await delivery.audio_of(await _view(job_id, services), services)
+    audio = await delivery.audio_of(await _view(job_id, services, caller), services)
     return Timings(
         words=[Word(word=word, start=start, end=end) for word, start, end in audio.words],
         phonemes=[Phoneme(phoneme=name, start=start, end=end) for name, start, end in unpack(audio.phonemes)],
@@ -126,15 +135,16 @@ async def get_timings(job_id: str, services: ServicesDep) -> Timings:
         **_problems(404, 409, 410, 416, 503),
     },
 )
-async def get_audio(
+async def get_audio(  # noqa: PLR0913, PLR0917
     job_id: str,
     request: Request,
     services: ServicesDep,
+    caller: ReaderDep,
     range: Annotated[str, Header()] = "",
     if_range: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch the audio, whole or a range of bytes."""
-    audio = await delivery.audio_of(await _view(job_id, services), services)
+    audio = await delivery.audio_of(await _view(job_id, services, caller), services)
     name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
     headers = {
         "Accept-Ranges": "bytes",
@@ -185,19 +195,20 @@ def _etag(view: JobView, services: Services) -> str:
     return presenting.etag(view, link_seconds=services.settings.link_seconds)
 
 
-async def _view(job_id: str, services: Services) -> JobView:
+async def _view(job_id: str, services: Services, caller: Caller) -> JobView:
+    """Return the job if it is the caller's; another tenant's is as good as none."""
     view = await services.jobs.view(job_id) if len(job_id) == JOB_ID_LENGTH else None
-    if view is None:
+    if view is None or not caller.sees(view.job.tenant):
         raise JobNotFound(job_id[:JOB_ID_LENGTH])
     return view
 
 
-async def _awaited(job_id: str, services: Services, *, seconds: float, known: str) -> JobView:
+async def _awaited(job_id: str, services: Services, caller: Caller, *, seconds: float, known: str) -> JobView:
     """Return the job once it is finished, or differs from the known state, or the seconds are over."""
     deadline = time.monotonic() + seconds
     async with services.jobs.watch(job_id) as changed:
         while True:
-            view = await _view(job_id, services)
+            view = await _view(job_id, services, caller)
             left = deadline - time.monotonic()
             news = not presenting.matches(known, _etag(view, services)) if known else view.job.finished
             if news or view.job.finished or left <= 0:

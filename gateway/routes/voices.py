@@ -4,19 +4,21 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from gateway.dependencies import ServicesDep
+from gateway.dependencies import KnownDep, ServicesDep
 from gateway.schemas import EmotionList, MissingVoice, Problem, Voice, VoiceList
 from gateway.submission import default_voice
 
 router = APIRouter(prefix="/v1", tags=["voices"])
 
-_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
-    503: {"model": Problem, "content": {"application/problem+json": {}}, "description": "No worker has started yet."}
+_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: _PROBLEM,
+    503: _PROBLEM | {"description": "No worker has started yet, or tokens can't be checked."},
 }
 
 
-@router.get("/voices", responses=_UNAVAILABLE)
-async def list_voices(services: ServicesDep) -> VoiceList:
+@router.get("/voices", responses=_PROBLEMS)
+async def list_voices(services: ServicesDep, _: KnownDep) -> VoiceList:
     """List the voices, and the ones that this installation lacks."""
     catalogue = await services.known.catalogue()
     return VoiceList(
@@ -31,8 +33,8 @@ async def list_voices(services: ServicesDep) -> VoiceList:
     )
 
 
-@router.get("/emotions", responses=_UNAVAILABLE)
-async def list_emotions(services: ServicesDep) -> EmotionList:
+@router.get("/emotions", responses=_PROBLEMS)
+async def list_emotions(services: ServicesDep, _: KnownDep) -> EmotionList:
     """List the emotion tags."""
     catalogue = await services.known.catalogue()
     return EmotionList(emotions=list(catalogue.emotions), free_text=catalogue.free_text_emotion)

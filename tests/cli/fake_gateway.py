@@ -64,6 +64,7 @@ def job_status(job_id: str, state: str, *, done: int = 0, total: int = 3, error:
         progress=Progress(segments_done=done, segments_total=total),
         queue=None if finished else QueuePlace(position=2 if state == "queued" else None, eta_seconds=4.5),
         attempts=1,
+        stand_in=None,
         created_at=_LONG_AGO,
         started_at=_LONG_AGO,
         finished_at=_LONG_AGO if finished else None,

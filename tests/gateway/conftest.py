@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 from fastapi.testclient import TestClient
 
+from gateway.auth.callers import Callers
 from gateway.dependencies import Services
 from gateway.known import Known
 from gateway.main import application
@@ -15,7 +16,14 @@ from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
 from shared.phonemes import pack
-from tests.fakes import InMemoryAsyncJobStore, InMemoryAsyncQueue, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
+from tests.fakes import (
+    InMemoryApiKeys,
+    InMemoryAsyncJobStore,
+    InMemoryAsyncQueue,
+    InMemoryJobStore,
+    InMemoryObjectStore,
+    InMemoryQueue,
+)
 
 
 @dataclass
@@ -28,6 +36,7 @@ class World:
     queue: InMemoryQueue
     objects: InMemoryObjectStore
     settings: GatewaySettings
+    keys: InMemoryApiKeys
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -73,8 +82,10 @@ def world() -> Iterator[World]:
 @contextmanager
 def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
-    jobs = InMemoryAsyncJobStore(records)
+    jobs, keys = InMemoryAsyncJobStore(records), InMemoryApiKeys()
     app = application(settings)
-    app.state.services = Services(settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs))
+    app.state.services = Services(
+        settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs), Callers(settings, keys)
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings)
+        yield World(client, records, jobs, queue, objects, settings, keys)

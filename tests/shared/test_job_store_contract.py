@@ -395,13 +395,47 @@ def test_jobs_are_listed_newest_first_in_pages_and_by_state(stores: Stores) -> N
     stores.on_gateway(lambda gateway: gateway.cancel(jobs[1].id))
 
     async def pages(gateway: AsyncJobStore) -> list[list[str]]:
-        first = await gateway.page(state=None, before=None, limit=2)
-        second = await gateway.page(state=None, before=first[-1].job.id, limit=2)
-        cancelled = await gateway.page(state=JobState.CANCELLED, before=None, limit=1)
+        first = await gateway.page("default", state=None, before=None, limit=2)
+        second = await gateway.page("default", state=None, before=first[-1].job.id, limit=2)
+        cancelled = await gateway.page("default", state=JobState.CANCELLED, before=None, limit=1)
         return [[view.job.id for view in page] for page in (first, second, cancelled)]
 
     ids = [job.id for job in jobs]
     assert stores.on_gateway(pages) == [ids[3:1:-1], ids[1::-1], [ids[1]]]
+
+
+def test_a_tenant_s_list_has_its_own_jobs_until_they_are_removed(stores: Stores) -> None:
+    theirs, ours = f"t{uuid.uuid4().hex}", f"t{uuid.uuid4().hex}"
+    stores.create(tenant=theirs)
+    one, two = (stores.create(tenant=ours) for _ in range(2))
+    audio = audio_of()
+    stores.start(one)
+    stores.finish(one, audio=audio)
+
+    async def listed(gateway: AsyncJobStore) -> list[list[str]]:
+        states = (None, JobState.QUEUED, JobState.SUCCEEDED, JobState.RUNNING)
+        pages = [await gateway.page(ours, state=state, before=None, limit=9) for state in states]
+        await gateway.remove(one.id)
+        left = [await gateway.page(ours, state=state, before=None, limit=9) for state in (None, JobState.SUCCEEDED)]
+        return [[view.job.id for view in page] for page in [*pages, *left]]
+
+    assert stores.on_gateway(listed) == [[two.id, one.id], [two.id], [one.id], [], [two.id], []]
+
+
+def test_two_tenants_never_meet_at_one_idempotency_key(stores: Stores) -> None:
+    key = uuid.uuid4().hex
+    one, two, other = new_job(tenant="one"), new_job(tenant="two"), new_job(tenant="one")
+    odd = new_job()  # of `default`, whose keys have no prefix
+
+    async def made(gateway: AsyncJobStore) -> list[int | str]:
+        keys = [(one, key), (two, key), (odd, f"tenant:one:{key}"), (other, key)]
+        places = [await gateway.create(job, REQUEST, key=its, fingerprint=job.tenant) for job, its in keys]
+        await gateway.refuse(two, key=key)
+        await gateway.forget_key("two", key, one.id)
+        return [*places, await gateway.create(new_job(tenant="one"), REQUEST, key=key, fingerprint="one")]
+
+    places = cast(list[int | str], stores.on_gateway(made))
+    assert [place if isinstance(place, str) else "new" for place in places] == ["new", "new", "new", one.id, one.id]
 
 
 def test_a_waiting_job_knows_its_place(stores: Stores) -> None:
