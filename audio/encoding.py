@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -26,7 +27,7 @@ BLOCK_SAMPLES = 32768  # into the resampler, and into codecs that take frames of
 
 # libswresample's windowed sinc, twice as long as its default: the images of a tone stay under -100 dB.
 _RESAMPLER = {"filter_size": "64", "cutoff": "0.97"}
-_BIT_EXACT = {"flags": "+bitexact"}
+BIT_EXACT = {"flags": "+bitexact"}
 _STRICT = {"err_detect": "crccheck+explode"}  # a damaged frame is left out, and then missed, instead of played
 
 
@@ -76,6 +77,11 @@ _CODECS = {
 }
 
 
+def bit_rate(format: str, sample_rate: int) -> int | None:
+    """Return the bits per second of a format, if it has a choice."""
+    return _CODECS[format].bit_rate(sample_rate)
+
+
 def encode(waveform: Waveform, *, format: str, sample_rate: int) -> bytes:
     """Return the waveform as audio of one of shared.audio_formats.FORMATS, at one of its rates."""
     target = io.BytesIO()
@@ -93,6 +99,17 @@ def decode(data: bytes | BinaryIO) -> Waveform:
     Raises:
         NotAudio: these bytes are not audio, or they are damaged.
     """
+    pieces = list(decoded(data))
+    rate = pieces[0].sample_rate if pieces else 1
+    return Waveform(np.concatenate([np.zeros(0, np.float32), *(piece.samples for piece in pieces)]), rate)
+
+
+def decoded(data: bytes | BinaryIO) -> Iterator[Waveform]:
+    """Yield any audio in pieces, as `decode` does in one: a long one is never held as samples.
+
+    Raises:
+        NotAudio: these bytes are not audio, or they are damaged; that may show at the end.
+    """
     source = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
         with av.open(source, "r") as container:
@@ -101,12 +118,13 @@ def decode(data: bytes | BinaryIO) -> Waveform:
             stream = container.streams.audio[0]
             stream.codec_context.options = _STRICT
             mono = av.AudioResampler("flt", "mono", stream.rate)
-            pieces = [_samples(piece) for frame in container.decode(stream) for piece in mono.resample(frame)]
-            pieces += [_samples(piece) for piece in mono.resample(None)]
-            waveform = Waveform(np.concatenate([np.zeros(0, np.float32), *pieces]), stream.rate)
-            if container.format.name == "flac" and len(waveform.samples) != stream.duration:
-                raise NotAudio(f"of {stream.duration} samples only {len(waveform.samples)} could be read")
-            return waveform
+            count = 0
+            for frame in chain(container.decode(stream), [None]):
+                for piece in mono.resample(frame):
+                    count += piece.samples
+                    yield Waveform(_samples(piece), stream.rate)
+            if container.format.name == "flac" and stream.duration and count != stream.duration:
+                raise NotAudio(f"of {stream.duration} samples only {count} could be read")
     except (InvalidDataError, EndOfFile) as error:
         raise NotAudio("these bytes are not audio, or are damaged") from error
 
@@ -122,8 +140,8 @@ class Encoder:
         self._target = target
         self._codec = _CODECS[format]
         self._directory: tempfile.TemporaryDirectory[str] | None = None
-        self._resampled = _Resampler(source_rate, sample_rate)
-        self._input = _Blocks(BLOCK_SAMPLES)
+        self._resampled = Resampler(source_rate, sample_rate)
+        self._input = Blocks(BLOCK_SAMPLES)
         self._open(sample_rate)
 
     def _open(self, sample_rate: int) -> None:
@@ -133,13 +151,13 @@ class Encoder:
         options = codec.container_options(sample_rate)
         # Any: what the packets between the two are made of is not in PyAV's stubs.
         self._container = cast(Any, av.open(self._path or self._target, "w", format=codec.container, options=options))
-        self._stream = self._container.add_stream(codec.codec, rate=sample_rate, options=_BIT_EXACT)
+        self._stream = self._container.add_stream(codec.codec, rate=sample_rate, options=BIT_EXACT)
         self._stream.layout = "mono"
         self._stream.format = codec.sample_format
         if bit_rate := codec.bit_rate(sample_rate):
             self._stream.bit_rate = bit_rate
         self._container.start_encoding()
-        self._frames = _Blocks(self._stream.frame_size or BLOCK_SAMPLES)
+        self._frames = Blocks(self._stream.frame_size or BLOCK_SAMPLES)
         self._written = 0
 
     @property
@@ -178,7 +196,7 @@ class Encoder:
                 self._encode(block)
 
     def _encode(self, samples: Samples) -> None:
-        data = _quantized(samples, self._codec.sample_format)[np.newaxis]  # (1, n): one channel
+        data = quantized(samples, self._codec.sample_format)[np.newaxis]  # (1, n): one channel
         frame = av.AudioFrame.from_ndarray(data, format=self._codec.sample_format, layout="mono")
         frame.sample_rate = self._stream.rate
         frame.time_base = Fraction(1, self._stream.rate)
@@ -196,7 +214,7 @@ class Encoder:
             self._discard()
 
 
-class _Blocks:
+class Blocks:
     """Cut pieces of any length into blocks of one length."""
 
     def __init__(self, size: int) -> None:
@@ -213,7 +231,7 @@ class _Blocks:
         return self._held
 
 
-class _Resampler:
+class Resampler:
     """Change the rate of samples that come in blocks; their number comes out exact."""
 
     def __init__(self, source_rate: int, sample_rate: int) -> None:
@@ -249,7 +267,7 @@ def _samples(frame: av.AudioFrame) -> Samples:
     return cast(Samples, frame.to_ndarray()[0])
 
 
-def _quantized(samples: Samples, sample_format: str) -> NDArray[Any]:
+def quantized(samples: Samples, sample_format: str) -> NDArray[Any]:
     """Return samples as a codec takes them: floats, 16 bits, or 24 bits at the top of 32."""
     if sample_format == "s16":
         return _rounded(samples, bits=16).astype(np.int16)
