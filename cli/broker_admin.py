@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from cli.client import loopback
 from cli.errors import ClientError
+from shared.loopback import is_loopback
 from shared.topology import Account, Policy
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ class BrokerAdmin:
             base_url=base.copy_with(path=f"{base.path.rstrip('/')}/api/"),
             transport=transport,
             timeout=ANSWER_SECONDS,
-            trust_env=not loopback(url),
+            trust_env=not is_loopback(httpx.URL(url).host),
         )
 
     def ensure_vhost(self, name: str) -> str:

@@ -3,13 +3,13 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 import httpx
 
 from cli.errors import ApiError, GatewayUnreachable, InvalidUrl
+from shared.loopback import is_loopback
 
 Json = dict[str, Any]
 
@@ -33,15 +33,17 @@ class Client:
         self,
         url: str,
         *,
+        token: str = "",
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._http = httpx.Client(
             base_url=_base(url),
+            headers={"Authorization": f"Bearer {token}"} if token else {},  # httpx drops it where a redirect leads away
             transport=transport,
             timeout=ANSWER_SECONDS,
             follow_redirects=True,  # audio may lie behind a link to the object store
-            trust_env=not loopback(url),  # a proxy can't reach this machine's own loopback
+            trust_env=not is_loopback(httpx.URL(url).host),  # a proxy can't reach this machine's own loopback
         )
         self._sleep = sleep
         self._reached = False
@@ -157,14 +159,6 @@ def _base(url: str) -> httpx.URL:
     if base.scheme not in ("http", "https") or not base.host:
         raise InvalidUrl(url)
     return base
-
-
-def loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _waiting(seconds: float | None) -> Json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import dead, model, speaking, tables
+from cli import dead, keys, model, speaking, tables
 from cli.errors import ClientError
 from cli.init import EPILOG, init
 from cli.plan import EPILOG as PLAN_EPILOG
@@ -63,6 +63,14 @@ class SayLane(StrEnum):
 
 
 Url = Annotated[str, typer.Option(envvar="EMOTIVOICE_URL", help="The gateway.")]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="EMOTIVOICE_TOKEN",
+        help="A token or an API key, where the gateway asks for one; better by the variable, which others can't see.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The gateway's own JSON instead of a table.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, as `jobs` lists it.")]
 
@@ -75,12 +83,12 @@ def main() -> None:
 
 
 @contextmanager
-def connected(url: str) -> Generator["Client"]:
+def connected(url: str, token: str) -> Generator["Client"]:
     """Yield a client; what it can't do becomes one line on standard error and an exit code."""
     from cli.client import Client
 
     try:
-        with Client(url) as client:
+        with Client(url, token=token) as client:
             yield client
     except ClientError as error:
         typer.echo(f"error: {error}", err=True)
@@ -141,6 +149,7 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
         IfCold | None, typer.Option(help="While no worker is warm: wait, or let the builtin engine speak.")
     ] = None,
     url: Url = DEFAULT_URL,
+    token: Token = "",
 ) -> None:
     """Speak a text and write the audio to a file."""
     speaking.check_output(output)
@@ -162,7 +171,7 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
         "lane": lane,
         "if_cold": if_cold,
     }
-    with connected(url) as client:
+    with connected(url, token) as client:
         speaking.speak(client, fields, output=output)
 
 
@@ -172,9 +181,10 @@ def jobs(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
+    token: Token = "",
 ) -> None:
     """List jobs, the newest first."""
-    with connected(url) as client:
+    with connected(url, token) as client:
         found = list(client.jobs(state=state, limit=limit))
     if as_json:
         tables.show_json(found)
@@ -185,9 +195,9 @@ def jobs(
 
 
 @app.command(epilog="\b\nExample:\n  emotivoice status 0199f0c2-7d5e-7c3a-9b1f-3f2a4c5d6e7f --json")
-def status(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+def status(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Show one job."""
-    with connected(url) as client:
+    with connected(url, token) as client:
         job = client.job(job_id)
     (tables.show_json if as_json else tables.show_job)(job)
 
@@ -203,9 +213,10 @@ def cancel(
     job_id: JobId,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the job and its audio if it is finished.")] = False,
     url: Url = DEFAULT_URL,
+    token: Token = "",
 ) -> None:
     """Cancel a job that is not finished."""
-    with connected(url) as client:
+    with connected(url, token) as client:
         job = client.job(job_id)
         if job["finished_at"] and not remove:
             raise ClientError(f"the job is {job['state']} already; --remove would remove it with its audio")
@@ -214,23 +225,24 @@ def cancel(
 
 
 @app.command(epilog="\b\nExamples:\n  emotivoice voices\n  emotivoice voices --json")
-def voices(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+def voices(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """List the voices, and those that are missing here and why."""
-    with connected(url) as client:
+    with connected(url, token) as client:
         catalogue = client.voices()
     (tables.show_json if as_json else tables.show_voices)(catalogue)
 
 
 @app.command(epilog="\b\nExamples:\n  emotivoice emotions\n  emotivoice say 'Great news!' --emotion happy -o news.mp3")
-def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """List the emotions that a text can be spoken with."""
-    with connected(url) as client:
+    with connected(url, token) as client:
         found = client.emotions()
     (tables.show_json if as_json else tables.show_emotions)(found)
 
 
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
+app.add_typer(keys.app, name="keys")
 app.command(epilog=EPILOG)(init)
 app.command(epilog=PLAN_EPILOG)(plan)
 

@@ -23,7 +23,7 @@ def show_jobs(jobs: list[Json]) -> None:
             job["state"],
             job["lane"],
             f"{job['progress']['segments_done']}/{job['progress']['segments_total'] or '?'}",
-            _local(job["created_at"]),
+            local(job["created_at"]),
             f"{job['result']['seconds']:.1f} s" if job["result"] else "",
             job["request"]["voice"],
             job["request"]["format"],
@@ -43,9 +43,9 @@ def show_job(job: Json) -> None:
         "state": described(job),
         "lane": job["lane"],
         "attempts": str(job["attempts"]),
-        "created": _local(job["created_at"]),
-        "started": _local(job["started_at"]),
-        "finished": _local(job["finished_at"]),
+        "created": local(job["created_at"]),
+        "started": local(job["started_at"]),
+        "finished": local(job["finished_at"]),
         "request": ", ".join(f"{name} {value}" for name, value in job["request"].items()),
         "metadata": ", ".join(f"{name}={value}" for name, value in job["metadata"].items()),
         "audio": f"{result['seconds']:.2f} s, {result['bytes']} bytes, {result['content_type']}" if result else "",
@@ -79,7 +79,7 @@ def show_dead_letters(letters: list[Json]) -> None:
             letter["id"],
             letter["queue"],
             letter["reason"],
-            _local(letter["died_at"]),
+            local(letter["died_at"]),
             letter["problem"] or f"{letter['job_state']} {letter['failure_code'] or ''}",
         )
         for letter in letters
@@ -92,7 +92,7 @@ def show_dead_letter(letter: Json) -> None:
     facts = {
         "dead letter": letter["id"],
         "from": f"{letter['queue']}, {letter['reason']}",
-        "when": _local(letter["died_at"]),
+        "when": local(letter["died_at"]),
         "problem": letter["problem"],
         "job": f"{letter['job_state']} {letter['failure_code'] or ''}" if letter["job_state"] else "",
     }
@@ -102,6 +102,22 @@ def show_dead_letter(letter: Json) -> None:
             typer.echo(f"\n{title}:\n{_json(part)}")
     cut = ", of which this is the beginning" if letter["body_cut"] else ""
     typer.echo(f"\nbody, {letter['body_bytes']} bytes{cut}:\n{letter['body']}")
+
+
+def show_keys(keys: list[Json]) -> None:
+    rows = [
+        (
+            key["id"],
+            key["tenant"],
+            " ".join(key["scopes"]),
+            local(key["created_at"]),
+            "expired" if key["expired"] else local(key["expires_at"]) or "never",
+            local(key["used_at"]) or "never",
+            key["note"],
+        )
+        for key in keys
+    ]
+    _show(("key", "tenant", "scopes", "created", "expires", "last used", "note"), rows)
 
 
 def show_emotions(emotions: Json) -> None:
@@ -119,7 +135,7 @@ def _show_facts(facts: dict[str, str]) -> None:
     typer.echo("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items() if value))
 
 
-def _local(time: str | None) -> str:
+def local(time: str | None) -> str:
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
