@@ -71,10 +71,13 @@ def variables(name: str, container: dict[str, Any]) -> dict[str, str]:
     return told
 
 
+def fields(name: str, container: dict[str, Any]) -> dict[str, Any]:
+    prefix, told = "EMOTIVOICE_", variables(name, container)
+    return {key.removeprefix(prefix).lower(): told[key] for key in told if key.startswith(prefix)}
+
+
 def worker_settings(name: str, container: dict[str, Any]) -> WorkerSettings:
-    told = variables(name, container)
-    prefix = "EMOTIVOICE_"
-    return WorkerSettings(**{key.removeprefix(prefix).lower(): told[key] for key in told if key.startswith(prefix)})  # pyright: ignore[reportArgumentType]
+    return WorkerSettings(**fields(name, container))
 
 
 def workers(name: str) -> dict[str, dict[str, Any]]:
@@ -150,6 +153,23 @@ def test_a_process_is_told_only_settings_that_it_has(name: str) -> None:
             assert {"EMOTIVOICE_BROKER_URL", "EMOTIVOICE_REDIS_URL"} <= told, pod
             hosts = [each for each in told if each.endswith("_HOST")]
             assert [variables(name, container)[each] for each in hosts] == ["0.0.0.0"], pod
+
+
+@needs_kubectl
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_a_process_starts_with_what_it_is_told(name: str) -> None:
+    """A gateway, for one, does not where it would serve whoever comes."""
+    for pod, container in ours(name).items():
+        if container["name"] in ("gateway", "worker", "sweeper"):
+            assert SETTINGS[container["name"]](**fields(name, container)), pod
+
+
+@needs_kubectl
+def test_nobody_is_let_in_without_a_key_but_for_the_try_out() -> None:
+    def auth(name: str) -> bool:
+        return GatewaySettings(**fields(name, ours(name)["gateway/gateway"])).auth
+
+    assert (auth("production-gpu"), auth("hpa"), auth("local-cpu")) == (True, True, False)
 
 
 @needs_kubectl
