@@ -1,7 +1,7 @@
 # `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
 # ENGINE=emotivoice MODEL_DIR=... (and DEVICE=cuda:1) lets demo and up speak with a model; docs/models.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit faults static check bench lock wheelhouse clean setup-demo setup-model setup-dev
+.PHONY: help demo up test unit faults static check bench scale lock wheelhouse clean setup-demo setup-model setup-dev
 
 ENGINE ?= $(EMOTIVOICE_ENGINE)
 setup_engine := $(if $(filter emotivoice,$(ENGINE)),setup-model,setup-demo)
@@ -35,6 +35,9 @@ check: static test ## what CI runs
 
 bench: setup-dev ## measure speed as ratios within one run
 	.venv/bin/python -m bench.service $(ARGS)
+
+scale: setup-dev ## a burst of jobs, met by workers that KEDA's rules start and stop; six minutes
+	.venv/bin/python -m bench.scale $(ARGS)
 
 lock: setup-dev ## renew uv.lock and the hashed requirements; ARGS=--upgrade for newer versions
 	.venv/bin/python scripts/lock.py $(ARGS)
