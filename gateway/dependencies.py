@@ -12,6 +12,7 @@ from gateway.known import Known
 from gateway.settings import GatewaySettings
 from shared.access import Scope
 from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
+from shared.usage import AsyncUsage
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Services:
     objects: ObjectStore
     known: Known
     callers: Callers
+    usage: AsyncUsage
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread

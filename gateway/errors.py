@@ -28,6 +28,7 @@ STATUS_OF: dict[str, int] = {
     "idempotency_conflict": 409,
     "invalid_cursor": 400,
     "invalid_tenant": 400,
+    "invalid_period": 422,
     "unauthorized": 401,
     "forbidden": 403,
     "auth_unavailable": 503,

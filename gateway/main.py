@@ -20,6 +20,7 @@ from gateway.routes import events, health, jobs, voices
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings
 from gateway.tracing import NamesTrace, spans
+from gateway.routes import usage as usage_routes
 from shared import tracing
 from shared.api_keys import RedisApiKeys
 from shared.job_store import AsyncRedisJobStore
@@ -29,6 +30,9 @@ from shared.queue import GatewayQueue
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
+from shared.usage_store import RedisUsage
+
+log = logging.getLogger(__name__)
 # What a script of another site may read besides the usual.
 CORS_EXPOSED = ["ETag", "Location", "Retry-After", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"]
 
@@ -46,7 +50,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         redis_url = settings.redis_url.get_secret_value()
-        store, api_keys = AsyncRedisJobStore(redis_url), RedisApiKeys(redis_url)
+        store, api_keys, usage = AsyncRedisJobStore(redis_url), RedisApiKeys(redis_url), RedisUsage(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
@@ -57,11 +61,13 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
+            usage=usage,
         await store.close()
         await api_keys.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
+        await usage.close()
     return application(settings, lifespan)
 
 
@@ -75,6 +81,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(health.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.include_router(usage_routes.router)
     app.add_middleware(Guard)
     if settings.cors_origins:
         app.add_middleware(

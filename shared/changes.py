@@ -8,6 +8,7 @@ from pathlib import Path
 from shared import records
 from shared.jobs import JOIN, PLAN, Audio, Change, Job, SpeechRequest, Step, StepState
 from shared.ports import Segment
+from shared.usage import USAGE_DAYS, usage_commands
 
 
 def script(name: str) -> str:
@@ -33,8 +34,14 @@ class Snapshot:
     raw_step: str
 
 
-def commit_argument(
-    was: Snapshot, change: Change, *, audio: Audio | None, segments: Sequence[Segment], now: float
+def commit_argument(  # noqa: PLR0913 - every argument by name
+    was: Snapshot,
+    change: Change,
+    *,
+    audio: Audio | None,
+    segments: Sequence[Segment],
+    now: float,
+    usage_days: int = USAGE_DAYS,
 ) -> str:
     """Return the argument of `commit.lua` that replaces the snapshot by the change."""
     job, step = change.job, change.step
@@ -48,6 +55,8 @@ def commit_argument(
         commands += _audio_commands(job, audio)
     if segments:
         commands += _segment_commands(job, segments)
+    if change.usage:
+        commands += usage_commands(change.usage, tenant=job.tenant, now=now, days=usage_days)
     argument: dict[str, object] = {
         "job": [records.job_key(job.id), was.raw_job],
         "step": [records.steps_key(job.id), step.name, was.raw_step],
@@ -107,10 +116,16 @@ def final_argument(raw_job: str, was: Job, job: Job, *, key: str = "") -> str:
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
 
 
-def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[str], *, now: float) -> str:
-    """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join."""
-    commands = [*_job_commands(was, job), *_in_portions(["HDEL", records.steps_key(job.id)], [*steps, JOIN])]
-    commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in steps]
+def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[Step], *, now: float) -> str:
+    """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join.
+
+    Args:
+        steps: as they are to be.
+    """
+    names = [step.name for step in steps]
+    commands = [*_job_commands(was, job), *_in_portions(["HDEL", records.steps_key(job.id)], [*names, JOIN])]
+    commands += [["HSET", records.steps_key(job.id), step.name, records.dump(step)] for step in steps if step.counted]
+    commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in names]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
     commands += [_let_go(was.audio_address, job)] if was.audio_address else []
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)

@@ -185,6 +185,16 @@ class InvalidCursor(JobError):
         super().__init__("the cursor is not one that this API returned; leave it out to start from the newest job")
 
 
+class InvalidPeriod(JobError):
+    """The days that were asked for are in the wrong order, or too many."""
+
+    code = "invalid_period"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"`from` has to be before `to`, or the same day, and the time at most {limit} days")
+        self.limit = limit
+
+
 class InvalidTenant(JobError):
     """The header that names the tenant holds no name."""
 

@@ -31,6 +31,7 @@ from shared.ended import job_ended
 from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
 from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
+from shared.usage import USAGE_DAYS
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ def hasty_client(url: str) -> Any:
 class RedisJobStore:
     """The worker's side."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, usage_days: int = USAGE_DAYS) -> None:
+        self._usage_days = usage_days
         self._redis: Any = patient_client(url)
         self._commit = self._redis.register_script(script("commit"))
         self._claim = self._redis.register_script(script("claim"))
@@ -111,7 +113,7 @@ class RedisJobStore:
     ) -> Change | None:
         if known:
             job, found = known
-            raw_step = records.dump(found) if found.attempts else ""  # a step is written when it first starts
+            raw_step = records.dump(found) if found != Step(step) else ""  # a step is written when it first starts
             was = Snapshot(job, found, records.dump(job), raw_step)
             change = decide(*known)
             if change.outcome is Outcome.APPLIED and self._committed(was, change, audio=audio, segments=()):
@@ -204,7 +206,9 @@ class RedisJobStore:
                     return change
 
     def _committed(self, was: Snapshot, change: Change, *, audio: Audio | None, segments: Sequence[Segment]) -> bool:
-        argument = commit_argument(was, change, audio=audio, segments=segments, now=time.time())
+        argument = commit_argument(
+            was, change, audio=audio, segments=segments, now=time.time(), usage_days=self._usage_days
+        )
         with translated():
             reply = self._commit(args=[argument])
         if reply == AUDIO_GONE:
@@ -329,8 +333,10 @@ class AsyncRedisJobStore:
                 if job.state not in (JobState.FAILED, JobState.SUCCEEDED):
                     return None
                 await self._forget_audio_of(job)
-                again, names = reopened(job, [records.load_step(name, step) for name, step in steps.items()])
-                argument = reopening_argument(raw, job, again, names, now=time.time())
+                found = {name: records.load_step(name, step) for name, step in steps.items()}
+                again, names = reopened(job, found.values())
+                left = [Step(name, counted=name in found and found[name].counted) for name in names]
+                argument = reopening_argument(raw, job, again, left, now=time.time())
                 if await self._commit(args=[argument]) == CHANGED:
                     return Reopened(again, names)
 

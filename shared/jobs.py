@@ -173,6 +173,7 @@ class Step:
     token: str = ""  # the fencing token of the latest holder
     lease_expires_at: float = 0.0
     audio_address: str | None = None  # of a finished segment
+    counted: bool = False  # its tenant's usage has it; once, however often it is spoken again
 
     @property
     def deaths(self) -> int:
@@ -194,12 +195,24 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a finished segment counts for."""
+
+    engine: str
+    characters: int
+    audio_seconds: float
+    engine_seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Change:
     """The next job and step, and what came of it."""
 
     outcome: Outcome
     job: Job
     step: Step
+    usage: Usage | None = None  # to be counted with the change
 
 
 def start(  # noqa: PLR0913 - one call site, every argument by name
@@ -284,7 +297,7 @@ def lose_segment(job: Job, step: Step, *, address: str) -> Change:
     if step.state is not StepState.DONE or step.audio_address != address:
         return Change(Outcome.HELD, job, step)
     job = replace(job, segments_done=job.segments_done - 1, repairs=job.repairs + 1)
-    return Change(Outcome.APPLIED, job, Step(step.name))
+    return Change(Outcome.APPLIED, job, Step(step.name, counted=step.counted))
 
 
 def _done_by(step: Step, token: str) -> bool:
@@ -292,8 +305,22 @@ def _done_by(step: Step, token: str) -> bool:
     return step.state is StepState.DONE and step.token == token
 
 
-def finish_segment(job: Job, step: Step, *, token: str, now: float, audio: Audio, engine_seconds: float) -> Change:  # noqa: PLR0913
-    """The segment is spoken and stored. A job of one segment has succeeded with it."""
+def finish_segment(  # noqa: PLR0913 - every argument by name
+    job: Job,
+    step: Step,
+    *,
+    token: str,
+    now: float,
+    audio: Audio,
+    engine_seconds: float,
+    engine: str = "",
+    characters: int = 0,
+) -> Change:
+    """The segment is spoken and stored. A job of one segment has succeeded with it.
+
+    Args:
+        engine, characters: who spoke how much, for the tenant's usage.
+    """
     if _done_by(step, token):
         return Change(Outcome.APPLIED, job, step)
     outcome = _held(job, step, token)
@@ -302,7 +329,9 @@ def finish_segment(job: Job, step: Step, *, token: str, now: float, audio: Audio
     job = replace(job, segments_done=job.segments_done + 1, engine_seconds=job.engine_seconds + engine_seconds)
     if not job.long:
         job = _succeeded(job, audio, now)
-    return Change(outcome, job, replace(step, state=StepState.DONE, audio_address=audio.address))
+    usage = None if step.counted else Usage(engine, characters, audio.seconds, engine_seconds, audio.bytes)
+    step = replace(step, state=StepState.DONE, audio_address=audio.address, counted=True)
+    return Change(outcome, job, step, usage)
 
 
 def finish_plan(job: Job, step: Step, *, token: str, segments: int) -> Change:

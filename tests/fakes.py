@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from shared.api_keys import ApiKey, digest_of
 from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
 from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
 from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
+from shared.usage import Counted
 
 CATALOGUE = Catalogue(
     engine="humming",
@@ -257,6 +259,16 @@ class InMemoryAsyncJobStore:
         ]
         warm = [worker for worker, (theirs, _) in self.records.warm.items() if theirs is lane]
         return LaneLoad(len(queued), 0.0, 0.5, 2.0, len(warm))
+
+
+class InMemoryUsage:
+    """What a test has counted."""
+
+    def __init__(self) -> None:
+        self.all: list[Counted] = []
+
+    async def counted(self, days: Sequence[date], *, tenant: str) -> list[Counted]:
+        return [one for one in self.all if one.day in days and tenant in ("", one.tenant)]
 
 
 class InMemoryApiKeys:

@@ -54,7 +54,8 @@ def start_runtime(
         started_at: when the worker's process began, in Unix seconds; None for a child that replaces another.
     """
     tracing.start(settings, "worker")
-    jobs, objects = RedisJobStore(settings.redis_url.get_secret_value()), S3ObjectStore(settings)
+    jobs = RedisJobStore(settings.redis_url.get_secret_value(), usage_days=settings.usage_days)
+    objects = S3ObjectStore(settings)
     leases, first_step = Leases(ready.handing_back), FirstStep(started_at)
     StuckWork(leases, settings.grace).start()
     Presence(jobs, settings.lane, ready, leases).start()

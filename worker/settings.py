@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from shared.jobs import Lane
 from shared.settings import SharedSettings
+from shared.usage import USAGE_DAYS
 from worker.engine.options import EngineOptions
 from worker.grace import Grace
 
@@ -55,6 +56,7 @@ class WorkerSettings(SharedSettings):
     grace_seconds: float = Field(  # time for any segment, and to hand back what is stuck nevertheless
         default=630, ge=1, description="what the supervisor gives between SIGTERM and SIGKILL"
     )
+    usage_days: int = Field(default=USAGE_DAYS, ge=1, description="how long a tenant's usage is kept")
     lease_seconds: float = Field(default=30, ge=1, description="how long a silent worker keeps a step from a duplicate")
 
     @model_validator(mode="after")

@@ -65,7 +65,13 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
             job.id,
             step,
             partial(
-                lifecycle.finish_segment, token=lease.token, now=time.time(), audio=audio, engine_seconds=engine_seconds
+                lifecycle.finish_segment,
+                token=lease.token,
+                now=time.time(),
+                audio=audio,
+                engine_seconds=engine_seconds,
+                engine=engine.name,
+                characters=len(request.text),
             ),
             audio=audio,
             known=lease.started,

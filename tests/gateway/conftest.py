@@ -23,6 +23,7 @@ from tests.fakes import (
     InMemoryJobStore,
     InMemoryObjectStore,
     InMemoryQueue,
+    InMemoryUsage,
 )
 
 
@@ -37,6 +38,7 @@ class World:
     objects: InMemoryObjectStore
     settings: GatewaySettings
     keys: InMemoryApiKeys
+    usage: InMemoryUsage
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -82,10 +84,10 @@ def world() -> Iterator[World]:
 @contextmanager
 def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
-    jobs, keys = InMemoryAsyncJobStore(records), InMemoryApiKeys()
+    jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
     app = application(settings)
     app.state.services = Services(
-        settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs), Callers(settings, keys)
+        settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs), Callers(settings, keys), usage
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings, keys)
+        yield World(client, records, jobs, queue, objects, settings, keys, usage)
