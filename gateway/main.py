@@ -1,13 +1,16 @@
 """The only wiring of the gateway: settings in, application out."""
 
+import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
 from gateway.auth.callers import Callers
 from gateway.auth.guard import Guard
@@ -17,22 +20,22 @@ from gateway.errors import add_error_handlers
 from gateway.known import Known
 from gateway.metrics import RequestMetrics
 from gateway.routes import events, health, jobs, voices
-from gateway.security_headers import SecurityHeaders
-from gateway.settings import GatewaySettings
-from gateway.tracing import NamesTrace, spans
 from gateway.routes import usage as usage_routes
+from gateway.security_headers import SecurityHeaders
+from gateway.settings import GatewaySettings, wrong_with
+from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
 from shared.job_store import AsyncRedisJobStore
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
 from shared.queue import GatewayQueue
-
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
-
 from shared.usage_store import RedisUsage
 
 log = logging.getLogger(__name__)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
 # What a script of another site may read besides the usual.
 CORS_EXPOSED = ["ETag", "Location", "Retry-After", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"]
 
@@ -58,16 +61,16 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             objects=S3ObjectStore(settings),
             known=Known(store),
             callers=Callers(settings, api_keys),
+            usage=usage,
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
-            usage=usage,
         await store.close()
         await api_keys.close()
+        await usage.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
-        await usage.close()
     return application(settings, lifespan)
 
 
@@ -78,10 +81,10 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(jobs.router)
     app.include_router(events.router)
     app.include_router(voices.router)
+    app.include_router(usage_routes.router)
     app.include_router(health.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
-    app.include_router(usage_routes.router)
     app.add_middleware(Guard)
     if settings.cors_origins:
         app.add_middleware(
@@ -98,8 +101,13 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
 
 
 def main() -> None:
-    settings = GatewaySettings()
+    try:
+        settings = GatewaySettings()
+    except ValidationError as error:
+        sys.exit("\n".join(wrong_with(error)))
     set_up_logging(settings.log_level)
+    if settings.auth_off:
+        log.warning("authentication is off: whoever reaches %s may use the service", settings.gateway_host)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -111,6 +119,7 @@ def main() -> None:
     )
     server = uvicorn.Server(config)
     app.state.leaving = lambda: server.should_exit  # what has no end of its own ends then
-    server.run()
+    with suppress(KeyboardInterrupt):  # raised again once it has stopped
+        server.run()
     if not server.started:
-        sys.exit(1)
+        sys.exit(STARTUP_FAILURE)

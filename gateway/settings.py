@@ -3,7 +3,7 @@
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.jobs import KEEP_SECONDS
@@ -85,3 +85,11 @@ class GatewaySettings(SharedSettings):
                 "or EMOTIVOICE_AUTH_OFF=true, if something else decides who comes"
             )
         return ""
+
+
+def wrong_with(error: ValidationError) -> list[str]:
+    """Return a sentence for each setting that is wrong, without what it was set to."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    names = [": ".join(f"EMOTIVOICE_{str(part).upper()}" for part in fault["loc"]) for fault in faults]
+    messages = [fault["msg"].removeprefix("Value error, ") for fault in faults]
+    return [f"{name}: {message}" if name else message for name, message in zip(names, messages, strict=True)]

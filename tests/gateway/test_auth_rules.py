@@ -1,0 +1,227 @@
+"""Who may do what, path by path: the table below has a rule for every operation, and each rule is tried."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.auth.guard import PUBLIC
+from gateway.main import application
+from gateway.settings import GatewaySettings
+from tests.gateway.conftest import World, world_with
+from tests.tokens import SECRET, by_secret
+
+ANYBODY, ANY_CALLER = "anybody", ""
+SETTINGS = GatewaySettings.model_validate({"jwt_secret": SECRET})
+
+# An operation that is new needs a line here: who may ask for it.
+RULES = {
+    ("post", "/v1/jobs"): "speech:write",
+    ("get", "/v1/jobs"): "jobs:read",
+    ("get", "/v1/jobs/{job_id}"): "jobs:read",
+    ("delete", "/v1/jobs/{job_id}"): "speech:write",
+    ("get", "/v1/jobs/{job_id}/timings"): "jobs:read",
+    ("get", "/v1/jobs/{job_id}/audio"): "jobs:read",
+    ("head", "/v1/jobs/{job_id}/audio"): "jobs:read",
+    ("get", "/v1/jobs/{job_id}/events"): "jobs:read",
+    ("get", "/v1/voices"): ANY_CALLER,
+    ("get", "/v1/emotions"): ANY_CALLER,
+    ("get", "/v1/usage"): "jobs:read",
+    ("get", "/healthz"): ANYBODY,
+    ("get", "/readyz"): ANYBODY,
+    ("get", "/metrics"): ANYBODY,
+}
+PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}  # made by FastAPI
+HIDDEN = {("head", "/v1/jobs/{job_id}/audio")}  # not in the OpenAPI document
+FOR_CALLERS = sorted(operation for operation, rule in RULES.items() if rule != ANYBODY)
+OWNED = sorted(operation for operation in RULES if "{job_id}" in operation[1])
+NO_JOB = "00000000-0000-7000-8000-000000000000"
+
+Operation = tuple[str, str]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with world_with(SETTINGS) as world:
+        yield world
+
+
+def token(**claims: Any) -> str:
+    usual: dict[str, Any] = {"iss": None, "aud": None}
+    return by_secret(**usual | claims)
+
+
+def ask(world: World, operation: Operation, *, job_id: str = NO_JOB, **claims: Any) -> httpx2.Response:
+    """Ask for the operation as a caller with these claims, by a request that is good else."""
+    method, path = operation
+    body = {"text": "Hello"} if method in ("post", "put", "patch") else None
+    headers = {"Authorization": f"Bearer {token(**claims)}"} if claims else {}
+    return world.client.request(method, path.format(job_id=job_id), json=body, headers=headers)
+
+
+def acmes_job(world: World) -> str:
+    job_id = ask(world, ("post", "/v1/jobs"), tenant="acme", scope="speech:write").json()["id"]
+    world.succeed(job_id)
+    return job_id
+
+
+def documented() -> dict[Operation, list[str] | None]:
+    """Return each operation of the OpenAPI document with the scopes that it asks for; None for anybody."""
+    paths: dict[str, dict[str, Any]] = application(SETTINGS).openapi()["paths"]
+    return {
+        (method, path): each["security"][0]["HTTPBearer"] if "security" in each else None
+        for path, methods in paths.items()
+        for method, each in methods.items()
+    }
+
+
+def test_every_operation_has_a_rule_and_documents_it() -> None:
+    rules = {
+        operation: None if rule == ANYBODY else [rule] if rule else []
+        for operation, rule in RULES.items()
+        if operation not in HIDDEN
+    }
+
+    assert documented() == rules
+
+
+def test_no_route_is_hidden_from_the_table() -> None:
+    """Not every route is in the OpenAPI document."""
+    found: set[Operation] = set()
+    for each in application(SETTINGS).routes:
+        router: Any = getattr(each, "original_router", None)  # FastAPI keeps routers as they were included
+        routes: list[Any] = router.routes if router else [each]
+        found |= {(method.lower(), one.path) for one in routes for method in one.methods if one.path not in PAGES}
+
+    assert found == RULES.keys()
+
+
+def test_every_owned_thing_is_a_job() -> None:
+    """Where something else has an id, the tests below have to make one of it."""
+    assert [operation for operation in RULES if "{" in operation[1].replace("{job_id}", "")] == []
+
+
+def test_what_anybody_may_see_is_listed() -> None:
+    assert {path for (_, path), rule in RULES.items() if rule == ANYBODY} | PAGES == PUBLIC
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_anybody_may_see(world: World, path: str) -> None:
+    assert world.client.get(path).status_code == 200
+
+
+def test_the_reference_can_authorize(world: World) -> None:
+    schemes = world.client.get("/openapi.json").json()["components"]["securitySchemes"]
+
+    assert [(scheme["type"], scheme["scheme"]) for scheme in schemes.values()] == [("http", "bearer")]
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v2/jobs", "/healthz/", "/docs/../v1/jobs", "//healthz", "/metrics/x"])
+def test_a_path_without_a_rule_is_nobody_s(world: World, path: str) -> None:
+    assert world.client.get(path).status_code == 401
+
+
+@pytest.mark.parametrize("operation", FOR_CALLERS, ids=" ".join)
+def test_nobody_is_let_in_unknown(world: World, operation: Operation) -> None:
+    assert ask(world, operation).status_code == 401
+
+
+@pytest.mark.parametrize("operation", FOR_CALLERS, ids=" ".join)
+def test_the_scope_is_needed_and_enough(world: World, operation: Operation) -> None:
+    scope = RULES[operation]
+    job_id = acmes_job(world)
+    if scope:
+        others = " ".join({"speech:write", "jobs:read", "voices:write", "books:write"} - {scope})
+        refused = ask(world, operation, job_id=job_id, tenant="acme", scope=others)
+        assert refused.status_code == 403
+        assert f'scope="{scope}"' in refused.headers["WWW-Authenticate"]
+
+    assert ask(world, operation, job_id=job_id, tenant="acme", scope=scope).is_success
+
+
+@pytest.mark.parametrize("operation", OWNED, ids=" ".join)
+def test_another_tenant_s_job_is_as_good_as_none(world: World, operation: Operation) -> None:
+    job_id = acmes_job(world)
+    none = ask(world, operation, tenant="other", scope="speech:write jobs:read")
+    theirs = ask(world, operation, job_id=job_id, tenant="other", scope="speech:write jobs:read")
+
+    assert (none.status_code, theirs.status_code) == (404, 404)
+    assert theirs.text.replace(job_id, NO_JOB) == none.text
+    assert {*theirs.headers} == {*none.headers}
+    assert ask(world, ("get", "/v1/jobs/{job_id}"), job_id=job_id, tenant="acme", scope="jobs:read").is_success
+
+
+@pytest.mark.parametrize("operation", OWNED, ids=" ".join)
+def test_an_admin_may_do_it_for_every_tenant(world: World, operation: Operation) -> None:
+    assert ask(world, operation, job_id=acmes_job(world), tenant="ops", scope="admin").is_success
+
+
+@pytest.mark.parametrize("known", ["*", "seen"])
+def test_another_tenant_s_job_is_not_confirmed_by_its_etag(world: World, known: str) -> None:
+    job_id = acmes_job(world)
+    mine = {"Authorization": f"Bearer {token(tenant='acme')}"}
+    etag = world.client.get(f"/v1/jobs/{job_id}", headers=mine).headers["ETag"] if known == "seen" else known
+    theirs = {"Authorization": f"Bearer {token(tenant='other')}", "If-None-Match": etag}
+
+    assert world.client.get(f"/v1/jobs/{job_id}", headers=theirs).status_code == 404
+
+
+def test_audio_is_handed_out_by_link_to_its_owner_only() -> None:
+    with world_with(GatewaySettings.model_validate({"jwt_secret": SECRET, "audio_delivery": "redirect"})) as world:
+        job_id = acmes_job(world)
+        answers = {
+            tenant: world.client.get(
+                f"/v1/jobs/{job_id}/audio",
+                headers={"Authorization": f"Bearer {token(tenant=tenant)}"},
+                follow_redirects=False,
+            )
+            for tenant in ("acme", "other")
+        }
+
+    assert answers["acme"].status_code == 307
+    assert (answers["other"].status_code, "Location" in answers["other"].headers) == (404, False)
+
+
+def listed(world: World, query: str = "", **claims: Any) -> httpx2.Response:
+    return world.client.get(f"/v1/jobs{query}", headers={"Authorization": f"Bearer {token(**claims)}"})
+
+
+def ids(answer: httpx2.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [job["id"] for job in answer.json()["jobs"]]
+
+
+def test_a_list_has_the_tenant_s_own_jobs(world: World) -> None:
+    job_id = acmes_job(world)
+
+    assert ids(listed(world, tenant="acme")) == ids(listed(world, "?state=succeeded", tenant="acme")) == [job_id]
+    assert ids(listed(world, tenant="other")) == ids(listed(world, tenant="ops", scope="admin")) == []
+    assert ids(listed(world, f"?cursor={NO_JOB.replace('0000', 'ffff')}", tenant="other")) == []
+
+
+def test_only_an_admin_lists_for_another_tenant(world: World) -> None:
+    job_id = acmes_job(world)
+    refused = listed(world, "?tenant=acme", tenant="other")
+
+    assert (refused.status_code, refused.json()["scope"]) == (403, "admin")
+    assert ids(listed(world, "?tenant=acme", tenant="ops", scope="admin")) == [job_id]
+    assert ids(listed(world, "?tenant=acme", tenant="acme")) == [job_id]
+    assert listed(world, "?tenant=a:b", tenant="ops", scope="admin").status_code == 422
+
+
+def test_the_same_idempotency_key_of_two_tenants_is_two_jobs(world: World) -> None:
+    def submitted(tenant: str) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {token(tenant=tenant)}", "Idempotency-Key": "monday"}
+        return world.client.post("/v1/jobs", json={"text": f"Hello {tenant}"}, headers=headers)
+
+    first, second, again = submitted("acme"), submitted("other"), submitted("acme")
+
+    assert [answer.status_code for answer in (first, second, again)] == [202, 202, 202]
+    assert first.json()["id"] == again.json()["id"] != second.json()["id"]
+
+
+def test_who_is_not_known_has_no_body_read(world: World) -> None:
+    """Neither a body that is too long nor one that is no JSON is looked at."""
+    for content in (b"x" * (world.settings.max_body_bytes + 1), b"{"):
+        assert world.client.post("/v1/jobs", content=content).status_code == 401
