@@ -143,6 +143,17 @@ class JobStatus(BaseModel):
     links: Links
 
 
+class JobEvent(BaseModel):
+    """What a change has made of a job."""
+
+    id: str = Field(description="The job's.")
+    state: JobState
+    progress: Progress
+    at: datetime
+    error: JobError | None
+    links: Links
+
+
 class JobPage(BaseModel):
     jobs: list[JobStatus]
     next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last.")
