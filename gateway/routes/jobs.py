@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -14,12 +14,14 @@ from starlette.concurrency import iterate_in_threadpool
 from gateway import delivery, presenting
 from gateway.auth.caller import Caller
 from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
+from gateway.owned import own_job
 from gateway.ranges import ByteRange, parse_range
-from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Problem, Timings, Word
+from gateway.routes.problems import problems
+from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Timings, Word
 from gateway.submission import submit
 from shared.access import TENANT, Scope
 from shared.audio_formats import FORMATS
-from shared.errors import AudioLost, AudioMissing, Forbidden, InvalidCursor, JobNotFound
+from shared.errors import AudioLost, AudioMissing, Forbidden, InvalidCursor
 from shared.jobs import JobState
 from shared.phonemes import unpack
 from shared.ports import JobView
@@ -27,17 +29,10 @@ from shared.ports import JobView
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 LONGEST_WAIT_SECONDS = 30
-JOB_ID_LENGTH = 36
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
 
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return dict.fromkeys((401, 403, *statuses), _PROBLEM)
-
-
-@router.post("", status_code=202, response_model=JobStatus, responses=_problems(400, 409, 413, 422, 503))
+@router.post("", status_code=202, response_model=JobStatus, responses=problems(400, 409, 413, 422, 503))
 async def create_job(
     body: JobRequest,
     services: ServicesDep,
@@ -53,7 +48,7 @@ async def create_job(
     return _answer(view, services, status=202, headers=headers)
 
 
-@router.get("", response_model=JobPage, responses=_problems(400, 422, 503))
+@router.get("", response_model=JobPage, responses=problems(400, 422, 503))
 async def list_jobs(  # noqa: PLR0913, PLR0917 - what a request may say
     services: ServicesDep,
     caller: ReaderDep,
@@ -74,7 +69,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - what a request may say
     return JobPage(jobs=page, next_cursor=page[-1].id if len(views) > limit else None)
 
 
-@router.get("/{job_id}", response_model=JobStatus, responses={304: {}, **_problems(404, 422, 503)})
+@router.get("/{job_id}", response_model=JobStatus, responses={304: {}, **problems(404, 422, 503)})
 async def get_job(
     job_id: str,
     services: ServicesDep,
@@ -102,22 +97,22 @@ async def get_job(
     "/{job_id}",
     response_model=JobStatus,
     status_code=200,
-    responses={204: {"description": "Removed."}, **_problems(404, 503)},
+    responses={204: {"description": "Removed."}, **problems(404, 503)},
 )
 async def delete_job(job_id: str, services: ServicesDep, caller: SpeakerDep) -> Response:
     """Cancel a job that is not finished; remove one that is, with its audio."""
-    was = await _view(job_id, services, caller)
+    was = await own_job(job_id, services, caller)
     if not was.job.finished:
         await services.jobs.cancel(job_id)
-        return _answer(await _view(job_id, services, caller), services, status=200, headers={})
+        return _answer(await own_job(job_id, services, caller), services, status=200, headers={})
     await delivery.delete_objects(await services.jobs.remove(job_id), services)
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/timings", responses=_problems(404, 409, 410, 503))
+@router.get("/{job_id}/timings", responses=problems(404, 409, 410, 503))
 async def get_timings(job_id: str, services: ServicesDep, caller: ReaderDep) -> Timings:
     """When each word and each phoneme of the finished audio sounds."""
-    audio = await delivery.audio_of(await _view(job_id, services, caller), services)
+    audio = await delivery.audio_of(await own_job(job_id, services, caller), services)
     return Timings(
         words=[Word(word=word, start=start, end=end) for word, start, end in audio.words],
         phonemes=[Phoneme(phoneme=name, start=start, end=end) for name, start, end in unpack(audio.phonemes)],
@@ -132,7 +127,7 @@ async def get_timings(job_id: str, services: ServicesDep, caller: ReaderDep) -> 
         200: {"content": {form.content_type: {} for form in FORMATS.values()}},
         206: {"description": "The asked range."},
         307: {"description": "A presigned link, where the gateway is set to redirect."},
-        **_problems(404, 409, 410, 416, 503),
+        **problems(404, 409, 410, 416, 503),
     },
 )
 async def get_audio(  # noqa: PLR0913, PLR0917
@@ -144,7 +139,7 @@ async def get_audio(  # noqa: PLR0913, PLR0917
     if_range: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch the audio, whole or a range of bytes."""
-    audio = await delivery.audio_of(await _view(job_id, services, caller), services)
+    audio = await delivery.audio_of(await own_job(job_id, services, caller), services)
     name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
     headers = {
         "Accept-Ranges": "bytes",
@@ -195,20 +190,12 @@ def _etag(view: JobView, services: Services) -> str:
     return presenting.etag(view, link_seconds=services.settings.link_seconds)
 
 
-async def _view(job_id: str, services: Services, caller: Caller) -> JobView:
-    """Return the job if it is the caller's; another tenant's is as good as none."""
-    view = await services.jobs.view(job_id) if len(job_id) == JOB_ID_LENGTH else None
-    if view is None or not caller.sees(view.job.tenant):
-        raise JobNotFound(job_id[:JOB_ID_LENGTH])
-    return view
-
-
 async def _awaited(job_id: str, services: Services, caller: Caller, *, seconds: float, known: str) -> JobView:
     """Return the job once it is finished, or differs from the known state, or the seconds are over."""
     deadline = time.monotonic() + seconds
     async with services.jobs.watch(job_id) as changed:
         while True:
-            view = await _view(job_id, services, caller)
+            view = await own_job(job_id, services, caller)
             left = deadline - time.monotonic()
             news = not presenting.matches(known, _etag(view, services)) if known else view.job.finished
             if news or view.job.finished or left <= 0:
