@@ -221,6 +221,23 @@ def test_what_is_no_url(url: str) -> None:
         Client(url)
 
 
+def test_a_token_goes_to_the_gateway_and_no_further() -> None:
+    """Audio may lie behind a link to the object store, which would refuse a second way to authenticate."""
+    told: dict[str, str | None] = {}
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        told[str(request.url)] = request.headers.get("Authorization")
+        if request.url.port == 9000:
+            return httpx.Response(200, content=AUDIO)
+        return httpx.Response(307, headers={"Location": "http://host:9000/audio"})
+
+    target = io.BytesIO()
+    Client("http://host:8080", token="evk_1", transport=httpx.MockTransport(answering)).download("job-1", target)
+
+    assert target.getvalue() == AUDIO
+    assert told == {"http://host:8080/v1/jobs/job-1/audio": "Bearer evk_1", "http://host:9000/audio": None}
+
+
 def test_a_gateway_may_live_under_a_path() -> None:
     paths: list[str] = []
 
