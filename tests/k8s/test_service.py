@@ -353,6 +353,19 @@ def test_every_decision_has_its_reason_beside_it_or_above() -> None:
         for file in sorted((K8S / folder).rglob("*.yaml")):
             lines = file.read_text().splitlines()
             for above, line in zip(["", *lines], lines, strict=False):
-                if DECISIVE.match(line) and re.search(r"\d", line) and "# " not in line and "# " not in above:
+                explained = "# " in line or above.lstrip().startswith("# ")
+                if DECISIVE.match(line) and re.search(r"\d", line) and not explained:
                     unexplained.append(f"{file.relative_to(K8S)}: {line.strip()}")
     assert unexplained == []
+
+
+def test_the_guide_names_what_is_there() -> None:
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    named = set(re.findall(r"`(?:k8s/)?((?:k8s|components|overlays)/[\w./-]+|k8s/[\w./-]+)`", guide))
+    links = {each for each in re.findall(r"\]\(([\w./-]+)", guide) if "/" not in each or each.startswith("..")}
+
+    assert len(named) > 3
+    assert [each for each in named if not (K8S / each.removeprefix("k8s/")).exists()] == []
+    assert [each for each in links if not (ROOT / "docs" / each).exists()] == []
+    for component in COMPONENTS:
+        assert f"`{component}`" in guide
