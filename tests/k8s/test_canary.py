@@ -243,6 +243,7 @@ class FakeGateway:
     audio: bytes = b"x" * 2000
     accepts: int = 202
     removed: bool = False
+    token: str = "evk_canary"
 
     def answer(self, method: str, path: str) -> tuple[int, bytes]:
         match method, path.partition("?")[0]:
@@ -264,7 +265,8 @@ def serving(gateway: FakeGateway) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = gateway.answer(self.command, self.path)
+            known = self.headers["Authorization"] == f"Bearer {gateway.token}"
+            status, body = gateway.answer(self.command, self.path) if known else (401, b"")
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -284,7 +286,7 @@ def serving(gateway: FakeGateway) -> Generator[str]:
 
 def smoke(gateway: FakeGateway) -> subprocess.CompletedProcess[str]:
     with serving(gateway) as url:
-        environment = {**os.environ, "no_proxy": "127.0.0.1"}
+        environment = {**os.environ, "no_proxy": "127.0.0.1", "EMOTIVOICE_TOKEN": gateway.token}
         script = CANARY / "smoke.sh"
         return subprocess.run(["sh", script, url], capture_output=True, text=True, check=False, env=environment)
 
