@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import httpx
 
-from cli.errors import ApiError, GatewayUnreachable, InvalidUrl
+from cli.errors import ApiError, GatewayUnreachable, InvalidToken, InvalidUrl
 from shared.loopback import is_loopback
 
 Json = dict[str, Any]
@@ -39,7 +39,9 @@ class Client:
     ) -> None:
         self._http = httpx.Client(
             base_url=_base(url),
-            headers={"Authorization": f"Bearer {token}"} if token else {},  # httpx drops it where a redirect leads away
+            headers={"Authorization": f"Bearer {_checked_token(token)}"}
+            if token
+            else {},  # httpx drops it where a redirect leads away
             transport=transport,
             timeout=ANSWER_SECONDS,
             follow_redirects=True,  # audio may lie behind a link to the object store
@@ -159,6 +161,13 @@ def _base(url: str) -> httpx.URL:
     if base.scheme not in ("http", "https") or not base.host:
         raise InvalidUrl(url)
     return base
+
+
+def _checked_token(token: str) -> str:
+    """Refuse here what can't stand in a header: the library's own error would repeat it."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidToken
+    return token
 
 
 def _waiting(seconds: float | None) -> Json:

@@ -31,3 +31,10 @@ class InvalidUrl(ClientError):
 
     def __init__(self, url: str) -> None:
         super().__init__(f"{url!r} is not an address of a gateway; it should look like http://127.0.0.1:8080")
+
+
+class InvalidToken(ClientError):
+    """That can't be sent as a token."""
+
+    def __init__(self) -> None:
+        super().__init__("the token of --token or EMOTIVOICE_TOKEN holds a space, a line end or another odd character")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cli.client import Client
-from cli.errors import ApiError, GatewayUnreachable, InvalidUrl
+from cli.errors import ApiError, GatewayUnreachable, InvalidToken, InvalidUrl
 from tests.cli.fake_gateway import AUDIO, FakeGateway, job_status, problem
 
 
@@ -236,6 +236,14 @@ def test_a_token_goes_to_the_gateway_and_no_further() -> None:
 
     assert target.getvalue() == AUDIO
     assert told == {"http://host:8080/v1/jobs/job-1/audio": "Bearer evk_1", "http://host:9000/audio": None}
+
+
+@pytest.mark.parametrize("token", ["evk_hush\n", "evk_hush hush", "evk_hüsh", "evk_hush\x00"])
+def test_what_can_t_be_a_token_is_not_repeated(token: str) -> None:
+    with pytest.raises(InvalidToken) as refused:
+        Client("http://127.0.0.1:9", token=token)
+
+    assert "evk_" not in str(refused.value)
 
 
 def test_a_gateway_may_live_under_a_path() -> None:

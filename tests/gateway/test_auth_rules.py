@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.testclient import WebSocketDenialResponse
 
 from gateway.auth.guard import PUBLIC
 from gateway.main import application
@@ -120,6 +121,13 @@ def test_the_reference_can_authorize(world: World) -> None:
 @pytest.mark.parametrize("path", ["/", "/v1", "/v2/jobs", "/healthz/", "/docs/../v1/jobs", "//healthz", "/metrics/x"])
 def test_a_path_without_a_rule_is_nobody_s(world: World, path: str) -> None:
     assert world.client.get(path).status_code == 401
+
+
+def test_a_websocket_without_a_rule_is_nobody_s_too(world: World) -> None:
+    with pytest.raises(WebSocketDenialResponse) as refused, world.client.websocket_connect("/v1/anything"):
+        pass
+
+    assert (refused.value.status_code, refused.value.json()["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("operation", FOR_CALLERS, ids=" ".join)
