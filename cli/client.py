@@ -39,9 +39,7 @@ class Client:
     ) -> None:
         self._http = httpx.Client(
             base_url=_base(url),
-            headers={"Authorization": f"Bearer {_checked_token(token)}"}
-            if token
-            else {},  # httpx drops it where a redirect leads away
+            headers=_authorization(token),  # httpx drops it where a redirect leads away
             transport=transport,
             timeout=ANSWER_SECONDS,
             follow_redirects=True,  # audio may lie behind a link to the object store
@@ -163,11 +161,10 @@ def _base(url: str) -> httpx.URL:
     return base
 
 
-def _checked_token(token: str) -> str:
-    """Refuse here what can't stand in a header: the library's own error would repeat it."""
-    if not token.isascii() or not token.isprintable() or " " in token:
+def _authorization(token: str) -> dict[str, str]:
+    if not token.isascii() or not token.isprintable() or " " in token:  # the library's own error would repeat it
         raise InvalidToken
-    return token
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _waiting(seconds: float | None) -> Json:
