@@ -221,7 +221,10 @@ class _Connection(http.client.HTTPConnection):
         failure: Exception = TimeoutError()
         for address in self._addresses:
             try:
-                self.sock = socket.create_connection((str(address), self._target.port), timeout=self.seconds_left)
+                # Not socket.create_connection, which asks the resolver again.
+                self.sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
+                self.sock.settimeout(self.seconds_left)
+                self.sock.connect((str(address), self._target.port))
                 if self._target.tls:
                     context = ssl.create_default_context()
                     self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host.rstrip("."))

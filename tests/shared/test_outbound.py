@@ -267,12 +267,12 @@ def test_a_name_that_is_rebound_meanwhile_changes_nothing(monkeypatch: pytest.Mo
     def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
         return answers(next(replies, "127.0.0.1"))()
 
-    def connect(address: tuple[str, int], **_: Any) -> socket.socket:
+    def connect(_: socket.socket, address: tuple[str, int]) -> None:
         connected.append(address[0])
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(socket.socket, "connect", connect)
     with pytest.raises(TargetUnreachable, match="refused the connection"):
         send("POST", "https://rebinding.example/", rules=Rules())
 
