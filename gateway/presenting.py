@@ -2,12 +2,14 @@
 
 import hashlib
 import time
+from typing import Any
 
-from gateway.schemas import JobError, JobStatus, Links, Progress, QueuePlace, Result, SpokenAs, Usage, at
+from gateway.schemas import JobStatus, QueuePlace
 from gateway.settings import GatewaySettings
 from shared.audio_formats import FORMATS
-from shared.jobs import Audio, Job, JobState
+from shared.jobs import Audio, Job
 from shared.ports import JobView, LaneLoad, ObjectStore
+from shared.shown import at, shown
 from shared.speech_length import LONGEST_SEGMENT_SECONDS
 
 
@@ -19,26 +21,13 @@ def etag(view: JobView, *, link_seconds: int) -> str:
 
 
 def status(view: JobView, *, objects: ObjectStore, settings: GatewaySettings) -> JobStatus:
-    job, request = view.job, view.request
-    return JobStatus(
-        id=job.id,
-        state=job.state,
-        lane=job.lane,
-        progress=Progress(segments_done=job.segments_done, segments_total=job.segments_total),
-        queue=None if job.finished else QueuePlace(position=view.position, eta_seconds=eta_seconds(view)),
-        attempts=job.attempts,
-        stand_in=job.stand_in or None,
-        created_at=at(job.created_at),
-        started_at=at(job.started_at) if job.started_at else None,
-        finished_at=at(job.finished_at) if job.finished_at else None,
-        expires_at=at(job.expires_at) if job.finished else None,
-        request=SpokenAs(**{name: getattr(request, name) for name in SpokenAs.model_fields}),
-        metadata=job.metadata,
-        result=_result(job, view.audio, objects, settings) if view.audio else None,
-        usage=_usage(view),
-        error=JobError(code=job.failure.code, message=job.failure.message) if job.failure else None,
-        links=Links(self=f"/v1/jobs/{job.id}", audio=f"/v1/jobs/{job.id}/audio" if view.audio else None),
-    )
+    job, audio = view.job, view.audio
+    known = shown(job, view.request, audio)
+    if not job.finished:
+        known["queue"] = QueuePlace(position=view.position, eta_seconds=eta_seconds(view))
+    if audio:
+        known["result"] |= _link(job, audio, objects, settings)
+    return JobStatus(**known)
 
 
 def eta_seconds(view: JobView) -> float | None:
@@ -68,30 +57,8 @@ def file_name(job_id: str, audio: Audio) -> str:
     return f"{job_id}.{FORMATS[audio.format].extension}"
 
 
-def _result(job: Job, audio: Audio, objects: ObjectStore, settings: GatewaySettings) -> Result:
+def _link(job: Job, audio: Audio, objects: ObjectStore, settings: GatewaySettings) -> dict[str, Any]:
     content_type = FORMATS[audio.format].content_type
-    return Result(
-        audio=f"/v1/jobs/{job.id}/audio",
-        timings=f"/v1/jobs/{job.id}/timings",
-        url=objects.link(
-            audio.key,
-            seconds=settings.link_seconds,
-            file_name=file_name(job.id, audio),
-            content_type=content_type,
-        ),
-        url_expires_at=at(int(time.time()) + settings.link_seconds),
-        bytes=audio.bytes,
-        seconds=round(audio.seconds, 6),
-        sample_rate=audio.sample_rate,
-        format=audio.format,
-        content_type=content_type,
-        sha256=audio.sha256,
-        warnings=[*([job.stand_in] if job.stand_in else []), *audio.warnings],
-    )
-
-
-def _usage(view: JobView) -> Usage | None:
-    if view.job.state is not JobState.SUCCEEDED:
-        return None
-    job = view.job
-    return Usage(characters=job.characters, audio_seconds=job.audio_seconds, engine_seconds=job.engine_seconds)
+    name = file_name(job.id, audio)
+    url = objects.link(audio.key, seconds=settings.link_seconds, file_name=name, content_type=content_type)
+    return {"url": url, "url_expires_at": at(int(time.time()) + settings.link_seconds)}

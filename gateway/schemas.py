@@ -1,6 +1,6 @@
 """Request and response bodies: the public API and nothing else."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -92,8 +92,8 @@ class SpokenAs(BaseModel):
 class Result(BaseModel):
     audio: str = Field(description="The audio at this gateway.")
     timings: str = Field(description="When each word and phoneme sounds, at this gateway.")
-    url: str = Field(description="A presigned link to the object store.")
-    url_expires_at: datetime
+    url: str | None = Field(description="A presigned link to the object store; null in webhooks.")
+    url_expires_at: datetime | None
     bytes: int
     seconds: float
     sample_rate: int
@@ -213,8 +213,3 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str = Field(description="Never changes; switch on this.")
-
-
-def at(seconds: float) -> datetime:
-    """Return Unix seconds as a UTC time."""
-    return datetime.fromtimestamp(seconds, UTC)

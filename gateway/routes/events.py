@@ -10,10 +10,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_job
 from gateway.routes.problems import problems
-from gateway.schemas import JobError, JobEvent, Links, Progress, at
+from gateway.schemas import JobError, JobEvent, Links, Progress
 from shared.errors import StoreUnavailable
 from shared.jobs import FINISHED, JobState
 from shared.ports import JobNews
+from shared.shown import at
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
