@@ -116,6 +116,11 @@ class Job:
     tenant: str = NO_TENANT  # who sent it
     stand_in: str = ""  # a sentence: another engine speaks it than was asked for, and why
     trace: str = ""  # W3C traceparent of the request that submitted it
+    estimated_seconds: float = 0.0  # of audio, when it was submitted
+    stored_bytes: int = 0  # of the audio that it keeps; what two jobs share counts for both
+    webhook_url: str = ""  # who is to be told how it ends, besides the tenant's webhooks
+    webhook_events: tuple[str, ...] = ()  # of shared.webhooks.EVENT_TYPES; none: of all
+    stream: bool = False  # somebody listens to it while it is spoken
 
     @property
     def finished(self) -> bool:
@@ -131,8 +136,8 @@ class Job:
         return PLAN if self.long else "0"
 
     def lane_of(self, step: str) -> Lane:
-        """Plans and joins need no engine, so they go to the assembly workers."""
-        if step in (PLAN, JOIN):
+        """Plans and joins need no engine: assembly workers do them, but for the plan that a listener waits for."""
+        if step == JOIN or (step == PLAN and not self.stream):
             return Lane.ASSEMBLY
         return Lane.STANDIN if self.stand_in else self.lane
 

@@ -10,7 +10,7 @@ from celery import Celery
 
 from shared import tracing
 from shared.jobs import Lane
-from shared.queue import QUEUES, SPEAK_TASK, failures
+from shared.queue import PLAN_TASK, QUEUES, SPEAK_TASK, failures
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class LaneReader:
 
 def _asked(message: Any) -> tuple[str, str]:
     task = message.headers.get("task")
-    if task != SPEAK_TASK:
+    if task not in (SPEAK_TASK, PLAN_TASK):
         raise ValueError(f"{task!r} is no task of this lane")
     (job_id, step), _, _ = message.decode()
     return str(job_id), str(step)

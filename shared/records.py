@@ -40,6 +40,14 @@ def events_key(job_id: str) -> str:
 
 
 def audio_record_key(address: str) -> str:
+def live_key(job_id: str) -> str:
+    return f"job:{job_id}:live"
+
+
+def listeners_key(job_id: str) -> str:
+    return f"job:{job_id}:listeners"
+
+
     return f"audio:{address}"
 
 

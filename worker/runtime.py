@@ -10,6 +10,7 @@ from shared import tracing
 from shared.job_store import RedisJobStore
 from shared.jobs import Lane
 from shared.lane_reader import LaneReader
+from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobQueue, JobStore, ObjectStore
 from shared.queue import worker_queue
@@ -41,6 +42,8 @@ class Runtime:
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
 
     @property
+    live: LiveSpeech | None = None
+    courier: Courier | None = None  # on assembly workers
     def speaker(self) -> Engine | SharedEngine | None:
         return self.shared or self.engine
 
@@ -60,7 +63,9 @@ def start_runtime(
     StuckWork(leases, settings.grace).start()
     Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
-        return Runtime(settings, jobs, objects, worker_queue(app), None, leases=leases, first_step=first_step)
+        courier = Courier(RedisWebhooks(settings.redis_url.get_secret_value()), settings.webhooks)
+        queue = worker_queue(app)
+        return Runtime(settings, jobs, objects, queue, None, leases=leases, first_step=first_step, courier=courier)
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None
     _warm_up(shared or engine)
@@ -70,7 +75,8 @@ def start_runtime(
     if shared:
         terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
-    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases, first_step)
+    live = RedisLiveSpeech(settings.redis_url.get_secret_value())
+    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases, first_step, live)
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:

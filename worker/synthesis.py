@@ -22,6 +22,7 @@ from worker.claims import Claims
 from worker.engine import Engine, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import Piece, split
 from worker.lease import Lease, StepLost
+from worker.live import Live, live
 from worker.metrics import AUDIO_SECONDS, ENGINE_SECONDS, REAL_TIME_FACTOR
 from worker.omission import Result, each_spoken, leave_out
 from worker.runtime import Runtime
@@ -60,7 +61,8 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
         text = runtime.jobs.segment(job.id, step).text
         request = replace(request, text=text, format=SEGMENT_FORMAT, sample_rate=engine.sample_rate)
     with Claims(lease, runtime) as claims:
-        audio, engine_seconds = _made(request, speaker, claims, whole=whole)
+        listened = live(job, step, runtime.live)
+        audio, engine_seconds = _made(request, speaker, claims, whole=whole, live=listened)
         change = runtime.jobs.change(
             job.id,
             step,
@@ -83,14 +85,16 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
         enqueue_next(change.job, runtime)
 
 
-def _made(request: SpeechRequest, speaker: Engine | SharedEngine, claims: Claims, *, whole: str) -> tuple[Audio, float]:
+def _made(
+    request: SpeechRequest, speaker: Engine | SharedEngine, claims: Claims, *, whole: str, live: Live | None
+) -> tuple[Audio, float]:
     """Return the segment's audio, stored, and the engine seconds that it took: none if it was there."""
     extension = FORMATS[request.format].extension
     revision = speaker.revision
     address = audio_address(request, engine_revision=revision)
     if audio := claims.find(address, audio_key(address, extension=extension)):
         return audio, 0.0
-    spoken = speak_text(request, speaker, claims.lease, whole=whole)
+    spoken = speak_text(request, speaker, claims.lease, whole=whole, live=live)
     leave_engine()
     if not spoken.sounds:  # a job of that text alone must not find it: it fails
         address = audio_address(request, engine_revision=f"{revision}, left out")
@@ -100,11 +104,14 @@ def _made(request: SpeechRequest, speaker: Engine | SharedEngine, claims: Claims
     return _stored(request, spoken, address, claims.runtime), spoken.engine_seconds
 
 
-def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lease, *, whole: str = "") -> Spoken:
+def speak_text(
+    request: SpeechRequest, engine: Engine | SharedEngine, lease: Lease, *, whole: str = "", live: Live | None = None
+) -> Spoken:
     """Speak as many utterances at a time as the engine likes, so that a cancelled job stops at the next.
 
     Args:
         whole: the text of the job, where this is only its segment: nothing in a segment need sound.
+        live: where each utterance is sent as soon as it is spoken.
     Raises:
         UnspeakableText: the engine refuses a part of the text, or nothing in it sounds.
     """
@@ -112,14 +119,18 @@ def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lea
     utterances = [utterance(request, piece.text) for piece in pieces]
     results: list[Result] = []
     engine_seconds = 0.0
-    for number, batch in enumerate(_batches(utterances, engine.batch_size)):
-        if number:
+    for batch in _batches(utterances, engine.batch_size, first=1 if live else engine.batch_size):
+        if results:
             lease.check()
         spoken, seconds = each_spoken(engine, batch)
+        if live:
+            _send(live, pieces[len(results) :], spoken)
         results += spoken
         engine_seconds += seconds
     omitted, seconds = leave_out(engine, utterances, results, whole=whole)
     engine_seconds += seconds
+    if live:
+        live.end()
     parts = _heard(pieces, results)
     if not parts:
         nothing = silence(NOTHING_SECONDS, request.sample_rate)
@@ -127,6 +138,15 @@ def speak_text(request: SpeechRequest, engine: Engine | SharedEngine, lease: Lea
     segment = _joined(parts, omitted, engine_seconds)
     _measure(segment.waveform, engine_seconds)
     return segment
+
+
+def _send(live: Live, pieces: Sequence[Piece], results: Sequence[Result]) -> None:
+    """Let who listens hear what `_heard` will return of these."""
+    for piece, result in zip(pieces, results, strict=False):
+        if isinstance(result, Speech):
+            live.say(result.waveform, piece.pause_seconds)
+        else:
+            live.leave_out(piece.pause_seconds)
 
 
 def _heard(pieces: Sequence[Piece], results: Sequence[Result]) -> list[tuple[Speech, float]]:
@@ -140,10 +160,11 @@ def _heard(pieces: Sequence[Piece], results: Sequence[Result]) -> list[tuple[Spe
     return [*parts[:-1], (parts[-1][0], 0.0)] if parts else []
 
 
-def _batches(utterances: Iterable[Utterance], size: int) -> Iterator[list[Utterance]]:
+def _batches(utterances: Iterable[Utterance], size: int, *, first: int) -> Iterator[list[Utterance]]:
     rest = iter(utterances)
-    while batch := list(islice(rest, size)):
+    while batch := list(islice(rest, first)):
         yield batch
+        first = size
 
 
 def _joined(parts: Sequence[tuple[Speech, float]], omitted: Sequence[str], engine_seconds: float) -> Spoken:

@@ -12,7 +12,7 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from shared import queue, tracing
 from shared.errors import QueueUnavailable, StoreUnavailable
-from shared.jobs import Job, SpeechRequest
+from shared.jobs import PLAN, Job, SpeechRequest
 from shared.lane_reader import Taken
 from shared.logging import job_id as logged_job_id
 from worker.attempt import SegmentTimeLimit, attempt
@@ -49,15 +49,30 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
 
     @app.task(bind=True, name=queue.SPEAK_TASK, max_retries=None)
     def speak_segment(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, partial(_speak, step))
+        perform(task, job_id, step, _work_of(step))
 
     @app.task(bind=True, name=queue.PLAN_TASK, max_retries=None)
     def plan_text(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, plan)
+        perform(task, job_id, step, _work_of(step))
 
     @app.task(bind=True, name=queue.JOIN_TASK, max_retries=None)
     def join_segments(task: Any, job_id: str, step: str) -> None:
         perform(task, job_id, step, join_job)
+
+    @app.task(name=queue.WEBHOOK_TASK)
+    def deliver_webhook(name: str) -> None:
+        courier = runtime().courier
+        if courier is None:
+            raise Reject("webhooks are for the assembly lane", requeue=False)
+        try:
+            courier.take(name)
+        except StoreUnavailable:
+            log.warning("Redis is away: the sweeper has the webhook sent again")
+
+
+def _work_of(step: str) -> Step:
+    """Return what is to be done for a message of a speaking lane: to plan, too, if somebody listens."""
+    return plan if step == PLAN else partial(_speak, step)
 
 
 def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, here: Runtime) -> None:
@@ -77,7 +92,7 @@ def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], E
 
 def _companion(taken: Taken, here: Runtime) -> Verdict:
     """Attempt a message that the child took itself; one that could not be enqueued for later is handed back."""
-    ending = _attempted(taken, do=partial(_speak, taken.step), here=here)
+    ending = _attempted(taken, do=_work_of(taken.step), here=here)
     if ending.verdict is not Verdict.RETRY:
         return ending.verdict
     try:

@@ -8,6 +8,7 @@ import pytest
 
 from audio.encoding import decode
 from shared.jobs import JOIN, PLAN, Audio, Job, Lane, SpeechRequest, Step
+from shared.live import LiveSpeech
 from tests.engines import ObedientEngine
 from tests.fakes import InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 from worker.attempt import Ending, Verdict, attempt
@@ -32,10 +33,13 @@ class World:
     engine: ObedientEngine
     settings: WorkerSettings
     leases: Leases = field(default_factory=Leases)
+    live: LiveSpeech | None = None
 
     @property
     def runtime(self) -> Runtime:
-        return Runtime(self.settings, self.jobs, self.objects, self.queue, self.engine, leases=self.leases)
+        return Runtime(
+            self.settings, self.jobs, self.objects, self.queue, self.engine, leases=self.leases, live=self.live
+        )
 
     def submit(self, text: str, *, long: bool = False, lane: Lane = Lane.INTERACTIVE, **fields: object) -> str:
         """Record a job as the gateway does, and return its id."""
