@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from shared.jobs import JobState
 
+EventType = Literal["job.succeeded", "job.failed", "job.cancelled", "job.expired"]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=500)]
 
@@ -55,6 +56,16 @@ class JobRequest(BaseModel):
         "The job says so in `stand_in`. For the interactive lane.",
     )
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=32)
+    webhook_url: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2048,
+        description="Who is to be told how it ends, besides your webhooks; get a secret for it first: "
+        "POST /v1/webhooks/jobs/secret.",
+    )
+    webhook_events: list[EventType] = Field(
+        default_factory=list[EventType], max_length=4, description="What webhook_url is told; by default everything."
+    )
 
     @model_validator(mode="after")
     def _only_who_is_waited_for_needs_a_stand_in(self) -> Self:

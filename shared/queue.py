@@ -35,6 +35,7 @@ TIMEOUTS = {"read_timeout": 3, "write_timeout": 3, "connect_timeout": 3}
 DELAYED = "celery_delayed_27"  # the first of the exchanges that Celery declares for delayed messages
 
 SPEAK_TASK, PLAN_TASK, JOIN_TASK = "tts.speak", "tts.plan", "tts.join"
+WEBHOOK_TASK = "tts.webhook"
 
 
 def queue_name(lane: Lane) -> str:
@@ -93,6 +94,15 @@ class CeleryJobQueue:
     def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
         with tracing.publishing(queue_name(lane), task_id(job_id, step)) as span:
             self._publish(_message(self._app, job_id, step, trace=span.traceparent), lane, delay_seconds)
+
+    def deliver(self, name: str) -> None:
+        """Have a webhook's delivery tried, by the assembly workers.
+
+        Raises:
+            QueueUnavailable: the broker did not confirm the message.
+        """
+        message: Any = self._app.amqp.as_task_v2(f"webhook:{name}", WEBHOOK_TASK, args=(name,))
+        self._publish(message, Lane.ASSEMBLY, 0)
 
     def _publish(self, message: Any, lane: Lane, delay_seconds: float) -> None:
         # What app.send_task does, in half of its time: no routing, no signals, no events.

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.outbound import Rules, networks
+
 
 def _collector(address: str) -> str:
     """Told when a process starts, before it forks or takes anything."""
@@ -16,6 +18,11 @@ def _collector(address: str) -> str:
             "traces need the extra `tracing`, which is not installed: pip install 'emotivoice-fleet[tracing]'"
         )
     return address
+
+
+def _networks(names: str) -> str:
+    networks(names)
+    return names
 
 
 class SharedSettings(BaseSettings):
@@ -33,7 +40,16 @@ class SharedSettings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     s3_bucket: str = "emotivoice"
     s3_region: str = "us-east-1"
+    outbound_http: bool = Field(default=False, description="whether webhooks may go to http:// too, not only https://")
+    outbound_private: Annotated[str, AfterValidator(_networks)] = Field(
+        default="", description="private networks that webhooks may go to, such as 10.1.0.0/16 fd00::/8; by spaces"
+    )
     log_level: str = "INFO"
     otlp_endpoint: Annotated[str, AfterValidator(_collector)] = Field(
         default="", description="where traces go by OTLP over HTTP, such as http://collector:4318; empty: nowhere"
     )
+
+    @property
+    def outbound(self) -> Rules:
+        """Where requests to addresses that clients name may go."""
+        return Rules(self.outbound_http, networks(self.outbound_private))

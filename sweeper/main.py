@@ -13,8 +13,10 @@ from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
 from shared.queue import SweeperQueue
 from shared.sweep_store import RedisSweepStore
+from shared.webhook_store import RedisWebhooks
 from sweeper.health import Health
 from sweeper.pod_costs import Pods, api_server
+from sweeper.relay import Relay
 from sweeper.settings import SweeperSettings
 from sweeper.sweeping import Servers, Sweeper, Terms
 
@@ -37,6 +39,12 @@ def main() -> None:
     rounds = partial(sweep, sweeper, health, stopping, every_seconds=settings.sweep_seconds)
     sweeping = threading.Thread(target=rounds, name="sweeping", daemon=True)
     sweeping.start()
+    relay = make_relay(settings)
+    threading.Thread(
+        target=partial(relay_webhooks, relay, sweeper, stopping, every_seconds=settings.webhook_relay_seconds),
+        name="relaying",
+        daemon=True,
+    ).start()
     log.info("sweeping")
     signal.sigwait(endings)
     stopping.set()
@@ -51,6 +59,19 @@ def sweep(sweeper: Sweeper, health: Health, stopping: threading.Event, *, every_
         health.moved()
         stopping.wait(every_seconds)
     sweeper.leave()
+
+
+def relay_webhooks(relay: Relay, sweeper: Sweeper, stopping: threading.Event, *, every_seconds: float) -> None:
+    """Have webhooks sent where this sweeper works. Beside its rounds: they may take long."""
+    while not stopping.wait(every_seconds):
+        if sweeper.working:
+            relay.round(go_on=lambda: not stopping.is_set())
+
+
+def make_relay(settings: SweeperSettings) -> Relay:
+    """Return a relay with connections of its own."""
+    lanes = SweeperQueue(settings.broker_url.get_secret_value())
+    return Relay(RedisWebhooks(settings.redis_url.get_secret_value()), lanes)
 
 
 def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.Event) -> Sweeper:

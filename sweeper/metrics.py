@@ -12,3 +12,4 @@ ROUND_ENDED = Gauge("emotivoice_sweeper_round_ended_timestamp_seconds", "When th
 WORKING = Gauge("emotivoice_sweeper_working", "1 for the sweeper that works, 0 for one that stands by")
 DEAD_LETTERS = Gauge("emotivoice_dead_letters", "Messages in the dead-letter queue; NaN while the broker is away")
 GARBAGE = Gauge("emotivoice_garbage_objects", "Objects that should be deleted and could not be, in the latest round")
+WEBHOOKS_WAITING = Gauge("emotivoice_webhooks_waiting", "Deliveries of webhooks that are not done yet, nor given up")

@@ -15,6 +15,7 @@ class SweeperSettings(SharedSettings):
     upload_seconds: float = Field(
         default=3600, gt=0, description="audio that was begun so long ago is given up; longer than any segment takes"
     )
+    webhook_relay_seconds: float = Field(default=1, gt=0, description="between two looks for webhooks that are due")
     pod_deletion_cost: bool = Field(
         default=False, description="tell Kubernetes which worker pods are busy, so that scaling in spares them"
     )

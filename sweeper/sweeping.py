@@ -131,6 +131,11 @@ class Sweeper:
             ROUND_ENDED.set(self._clock())
         return answered
 
+    @property
+    def working(self) -> bool:
+        """Whether no other sweeper works, as of the latest round."""
+        return self._working
+
     def leave(self) -> None:
         """Let another sweeper take over soon."""
         if self._working:

@@ -81,12 +81,14 @@ def _load_in_each_child(
         ready.set()
 
     signals.worker_process_init.connect(load, weak=False)
-    signals.worker_process_shutdown.connect(_send_last_spans, weak=False)
+
+    def finish(**_: Any) -> None:
+        if loaded and loaded[0].courier:
+            loaded[0].courier.close()
+        tracing.stop()
+
+    signals.worker_process_shutdown.connect(finish, weak=False)
     return lambda: loaded[0]
-
-
-def _send_last_spans(**_: Any) -> None:
-    tracing.stop()
 
 
 def _retire_if_outgrown(here: Runtime, *, ready: ReadyMarks) -> None:

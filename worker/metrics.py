@@ -47,6 +47,9 @@ GPU_MEMORY = Gauge(
     multiprocess_mode="livemostrecent",
 )
 RECYCLED = Counter("emotivoice_children_recycled_total", "Children replaced because they had outgrown their memory")
+WEBHOOK_DELIVERIES = Counter("emotivoice_webhook_deliveries_total", "Tries of webhooks by their outcome", ["outcome"])
+WEBHOOK_SECONDS = Histogram("emotivoice_webhook_seconds", "Time until a webhook's receiver answered", buckets=_SECONDS)
+WEBHOOKS_DISABLED = Counter("emotivoice_webhooks_disabled_total", "Webhooks that failed for too long")
 
 _in_hand = 0
 _counting = threading.Lock()

@@ -14,8 +14,10 @@ from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobQueue, JobStore, ObjectStore
 from shared.queue import worker_queue
+from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
 from worker.companions import Companions, Terms
+from worker.courier import Courier
 from worker.engine import Engine, load_engine
 from worker.grace import StuckWork
 from worker.lease import Leases
@@ -40,10 +42,10 @@ class Runtime:
     companions: Companions | None = None
     leases: Leases = field(default_factory=Leases)
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
-
-    @property
     live: LiveSpeech | None = None
     courier: Courier | None = None  # on assembly workers
+
+    @property
     def speaker(self) -> Engine | SharedEngine | None:
         return self.shared or self.engine
 

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from shared.jobs import Lane
 from shared.settings import SharedSettings
 from shared.usage import USAGE_DAYS
+from shared.webhooks import DISABLE_DAYS, RETRY_SECONDS
+from worker.courier import Terms
 from worker.engine.options import EngineOptions
 from worker.grace import Grace
 
@@ -22,6 +24,12 @@ def _known_device(value: object) -> object:
 
 def _unset_if_empty(value: object) -> object:
     return None if value == "" else value
+
+
+def _delays(seconds: str) -> str:
+    if not all(float(one) > 0 for one in seconds.split()):
+        raise ValueError("each is more than 0 seconds")
+    return seconds
 
 
 class WorkerSettings(SharedSettings):
@@ -57,6 +65,13 @@ class WorkerSettings(SharedSettings):
         default=630, ge=1, description="what the supervisor gives between SIGTERM and SIGKILL"
     )
     usage_days: int = Field(default=USAGE_DAYS, ge=1, description="how long a tenant's usage is kept")
+    webhook_seconds: float = Field(default=15, gt=0, description="within which a webhook's receiver has to answer")
+    webhook_retry_seconds: Annotated[str, AfterValidator(_delays)] = Field(
+        default=" ".join(map(str, RETRY_SECONDS)), description="from each try of a webhook to the next; by spaces"
+    )
+    webhook_disable_days: float = Field(
+        default=DISABLE_DAYS, gt=0, description="a webhook that has failed for so long is told nothing more"
+    )
     lease_seconds: float = Field(default=30, ge=1, description="how long a silent worker keeps a step from a duplicate")
 
     @model_validator(mode="after")
@@ -82,6 +97,11 @@ class WorkerSettings(SharedSettings):
     @property
     def grace(self) -> Grace:
         return Grace(self.grace_seconds)
+
+    @property
+    def webhooks(self) -> Terms:
+        delays = [float(one) for one in self.webhook_retry_seconds.split()]
+        return Terms(self.outbound, self.webhook_seconds, delays, self.webhook_disable_days)
 
     @property
     def speaks(self) -> bool:
