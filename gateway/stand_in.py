@@ -15,14 +15,16 @@ Voice = dict[str, object]
 _HAN, _LATIN_WORD = re.compile("[\u3400-\u9fff]"), re.compile("[A-Za-z]+")
 
 
-async def stand_in_for(body: JobRequest, request: SpeechRequest, known: Known) -> tuple[SpeechRequest, str]:
+async def stand_in_for(
+    body: JobRequest, request: SpeechRequest, asked: Catalogue, known: Known
+) -> tuple[SpeechRequest, str]:
     """Return what is to be spoken instead, and a sentence that says so; the request itself and "" if nothing is.
 
     Only if the client wants that, no worker of its lane is warm, and one of the stand-in's is.
     """
     if body.if_cold != "builtin" or (await known.load(Lane.INTERACTIVE)).warm_workers:
         return request, ""
-    asked, other = await known.catalogue(), await known.stand_in()
+    other = await known.stand_in()
     if other is None or other.engine == asked.engine or not (await known.load(Lane.STANDIN)).warm_workers:
         return request, ""
     return instead_of(request, asked, other)

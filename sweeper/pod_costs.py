@@ -5,6 +5,8 @@ Nothing would be lost without it: a worker that must go finishes its segment. Bu
 
 import os
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ BUSY, IDLE = "1000", "0"  # the lower goes first; a pod without the annotation c
 WORKERS = "app.kubernetes.io/name=worker"
 MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # token, ca.crt, namespace
 TIMEOUT_SECONDS = 5.0
+IDLE_SECONDS = 60.0  # before a worker counts as idle: between two short jobs nobody is, and each change is a write
 NOT_FOUND = 404
 
 
@@ -27,8 +30,10 @@ class PodsUnreachable(Exception):
 class Pods:
     """The worker pods of our own namespace."""
 
-    def __init__(self, url: str, mounted: Path = MOUNTED) -> None:
+    def __init__(self, url: str, mounted: Path = MOUNTED, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Raise OSError if the service account's files are not mounted."""
+        self._clock = clock
+        self._busy_at: dict[str, float] = {}  # when each pod was last seen at work
         namespace = (mounted / "namespace").read_text().strip()
         self._token = mounted / "token"
         self._client = httpx.Client(
@@ -44,12 +49,22 @@ class Pods:
         Raises:
             PodsUnreachable: the rest is told another time.
         """
-        pods = self._ask("GET", "/pods", params={"labelSelector": WORKERS})["items"]
-        changed = [pod["metadata"] for pod in pods if _cost(pod["metadata"]) != _wanted(pod["metadata"], busy)]
-        for pod in changed:
-            patch = {"metadata": {"annotations": {ANNOTATION: _wanted(pod, busy)}}}
-            self._ask("PATCH", f"/pods/{pod['name']}", json=patch, content_type="application/merge-patch+json")
+        found = self._ask("GET", "/pods", params={"labelSelector": WORKERS})["items"]
+        costs = {pod["metadata"]["name"]: _cost(pod["metadata"]) for pod in found}
+        now = self._clock()
+        # One that costs much and was never seen at work was told so by another sweeper, a moment ago.
+        was = {name: self._busy_at.get(name, now) for name, cost in costs.items() if cost == BUSY}
+        self._busy_at = was | dict.fromkeys(costs.keys() & busy, now)
+        wanted = {name: self._wanted(name, now) for name in costs}
+        changed = [name for name in costs if costs[name] != wanted[name]]
+        for name in changed:
+            patch = {"metadata": {"annotations": {ANNOTATION: wanted[name]}}}
+            self._ask("PATCH", f"/pods/{name}", json=patch, content_type="application/merge-patch+json")
         return len(changed)
+
+    def _wanted(self, name: str, now: float) -> str:
+        seen = self._busy_at.get(name)
+        return IDLE if seen is None or now - seen >= IDLE_SECONDS else BUSY
 
     def _ask(self, method: str, path: str, *, content_type: str = "", **request: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token.read_text().strip()}"}  # it is renewed every hour
@@ -66,10 +81,6 @@ class Pods:
 
 def _cost(pod: dict[str, Any]) -> str:
     return pod.get("annotations", {}).get(ANNOTATION, IDLE)
-
-
-def _wanted(pod: dict[str, Any], busy: set[str]) -> str:
-    return BUSY if pod["name"] in busy else IDLE
 
 
 def api_server() -> str:

@@ -32,22 +32,26 @@ class Presence(threading.Thread):
         self._ready = ready
         self._leases = leases
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._told_at: float | None = None  # None: it is not there
+        self._told: tuple[bool, bool] = (False, False)  # takes messages, has one in hand
+        self._told_at = 0.0
 
     def run(self) -> None:
         while True:
             try:
                 self.look()
             except StoreUnavailable:
-                log.warning("the job store does not hear that this worker takes messages")
+                log.warning("the job store does not hear whether this worker takes messages")
+            except Exception:  # a thread's edge: whatever it is, the next look may go well
+                log.exception("unexpected failure")
             time.sleep(LOOK_SECONDS)
 
     def look(self) -> None:
-        """Tell what has changed, or, every few seconds, that nothing has."""
-        if not self._ready.consuming():
-            if self._told_at is not None:
-                self._told_at = None
-                self._jobs.absent(self._worker, self._lane)
-        elif self._told_at is None or time.monotonic() - self._told_at >= TELL_SECONDS:
-            self._told_at = time.monotonic()
-            self._jobs.present(self._worker, self._lane, busy=self._leases.open, seconds=BELIEVED_SECONDS)
+        """Tell at once whether messages are taken, and every few seconds that nothing has changed, or what is in hand.
+
+        Not each message is worth a call.
+        """
+        warm, busy = self._ready.consuming(), self._leases.open
+        due = time.monotonic() - self._told_at >= TELL_SECONDS and (warm or busy or any(self._told))
+        if warm != self._told[0] or due:
+            self._jobs.present(self._worker, self._lane, warm=warm, busy=busy, seconds=BELIEVED_SECONDS)
+            self._told, self._told_at = (warm, busy), time.monotonic()

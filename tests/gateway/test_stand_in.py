@@ -31,7 +31,7 @@ REQUEST = SpeechRequest("Good morning", "buzz", "happy", 1.0, 1.0, "wav", 16_000
 def cold(world: World) -> World:
     """Nobody of the engine is warm, and a worker of the stand-in is."""
     world.records.announced_stand_in = PLAIN
-    world.records.warm["stand-in"] = (Lane.STANDIN, False)
+    world.records.warm["stand-in"] = Lane.STANDIN
     return world
 
 
@@ -79,7 +79,7 @@ def test_who_does_not_ask_for_a_stand_in_waits(cold: World, fields: dict[str, st
 
 
 def test_a_warm_worker_speaks_itself(cold: World) -> None:
-    cold.records.warm["worker-1"] = (Lane.INTERACTIVE, True)
+    cold.records.warm["worker-1"] = Lane.INTERACTIVE
 
     job_id = cold.submit(if_cold="builtin")
 

@@ -204,10 +204,10 @@ def test_an_object_that_could_not_be_deleted_is_the_last_to_be_tried_again(world
 def test_a_worker_is_busy_until_it_says_otherwise_or_falls_silent(world: World) -> None:
     now = time.time()
     for worker in ("one:1", "two:1"):
-        world.jobs.present(worker, LANE, busy=True, seconds=10)
+        world.jobs.present(worker, LANE, warm=True, busy=True, seconds=10)
     assert world.sweeps.busy_workers(now=now) == {"one:1", "two:1"}
 
-    world.jobs.present("one:1", LANE, busy=False, seconds=10)
+    world.jobs.present("one:1", LANE, warm=True, busy=False, seconds=10)
 
     assert world.sweeps.busy_workers(now=now) == {"two:1"}
     assert world.sweeps.busy_workers(now=now + 11) == set()

@@ -11,7 +11,7 @@ from worker.settings import WorkerSettings
 
 OURS = "emotivoice"
 SERVERS = {5672, 6379, 443, 15672}  # RabbitMQ, Redis and S3 that are not in the cluster, RabbitMQ's management API
-API_SERVER = {443, 6443}
+API_SERVER = {443, 6443, 8443}
 
 
 def policies(documents: list[dict[str, Any]], namespace: str = OURS) -> list[dict[str, Any]]:
@@ -60,7 +60,10 @@ class Network:
         return False
 
     def _meant(self, rule: dict[str, Any], way: str, peer: str) -> bool:
-        for each in rule["from" if way == "ingress" else "to"]:
+        sides = rule.get("from" if way == "ingress" else "to")
+        if sides is None:  # anyone
+            return True
+        for each in sides:
             space = each.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
             if space and space == peer:
                 return True
@@ -152,6 +155,16 @@ def test_every_policy_is_for_pods_that_there_are(name: str) -> None:
 
     for policy in policies(overlay(name)):
         assert any(selects(policy["spec"]["podSelector"], each) for each in labels), policy["metadata"]["name"]
+
+
+@needs_kubectl
+@pytest.mark.parametrize("name", ["production-gpu", "local-cpu"])
+def test_every_pod_may_ask_for_names_wherever_they_are_kept(name: str) -> None:
+    """A cache on each node runs in the host's network, which no selector of pods or namespaces matches."""
+    (dns,) = [each["spec"] for each in policies(overlay(name)) if each["metadata"]["name"] == "dns"]
+
+    assert dns["podSelector"] == {}
+    assert dns["egress"] == [{"ports": [{"protocol": kind, "port": 53} for kind in ("UDP", "TCP")]}]
 
 
 @needs_kubectl

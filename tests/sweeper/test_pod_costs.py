@@ -105,14 +105,30 @@ def costs(server: ApiServer) -> dict[str, str | None]:
     return {name: told.get(ANNOTATION) for name, told in server.pods.items()}
 
 
-def test_a_busy_worker_costs_more_until_it_is_idle_again(server: ApiServer) -> None:
+def test_a_busy_worker_costs_more_until_it_was_idle_for_a_minute(server: ApiServer) -> None:
     server.pods = {"worker-1": {}, "worker-2": {}}
-    pods = Pods(server.url, server.folder)
+    now = 0.0
+    pods = Pods(server.url, server.folder, clock=lambda: now)
 
     assert pods.spare({"worker-1", "a-worker-elsewhere"}) == 1
     assert costs(server) == {"worker-1": "1000", "worker-2": None}
-    assert pods.spare({"worker-2"}) == 2
+    now = 59.0
+    assert pods.spare({"worker-2"}) == 1
+    assert costs(server) == {"worker-1": "1000", "worker-2": "1000"}
+    now = 60.0
+    assert pods.spare({"worker-2"}) == 1
     assert costs(server) == {"worker-1": "0", "worker-2": "1000"}
+
+
+def test_a_sweeper_that_takes_over_believes_the_one_before_for_a_minute(server: ApiServer) -> None:
+    server.pods = {"worker-1": {ANNOTATION: "1000"}}
+    now = 0.0
+    pods = Pods(server.url, server.folder, clock=lambda: now)
+
+    assert pods.spare(set()) == 0
+    now = 60.0
+    assert pods.spare(set()) == 1
+    assert costs(server) == {"worker-1": "0"}
 
 
 def test_who_is_told_right_is_not_told_again(server: ApiServer) -> None:

@@ -20,7 +20,13 @@ def ready() -> Iterator[ReadyMarks]:
     marks.remove()
 
 
-def test_a_worker_is_there_while_it_takes_messages(ready: ReadyMarks) -> None:
+@pytest.fixture(autouse=True)
+def at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TELL_SECONDS", 0.0)
+
+
+def test_a_worker_is_there_while_it_takes_messages(ready: ReadyMarks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TELL_SECONDS", 60.0)
     jobs = InMemoryJobStore()
     presence = Presence(jobs, Lane.BULK, ready, Leases())
 
@@ -29,24 +35,39 @@ def test_a_worker_is_there_while_it_takes_messages(ready: ReadyMarks) -> None:
 
     ready.consume(True)
     presence.look()
-    assert [*jobs.warm.values()] == [(Lane.BULK, False)]
+    assert [*jobs.warm.values()] == [Lane.BULK]
 
     ready.consume(False)
     presence.look()
     assert jobs.warm == {}
 
 
-def test_what_it_has_in_hand_is_told_with_the_next_news(ready: ReadyMarks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_drains_takes_no_messages_and_is_busy_until_it_has_nothing_in_hand(ready: ReadyMarks) -> None:
+    jobs, leases = InMemoryJobStore(), Leases()
+    jobs.add(JOB, REQUEST)
+    presence = Presence(jobs, Lane.BULK, ready, leases)
+    ready.consume(True)
+
+    with Lease(jobs, JOB, OURS, seconds=30, among=leases):
+        presence.look()
+        assert (len(jobs.warm), len(jobs.busy)) == (1, 1)
+        ready.consume(False)
+        presence.look()
+        assert (len(jobs.warm), len(jobs.busy)) == (0, 1)
+
+    presence.look()
+    assert (jobs.warm, jobs.busy) == ({}, set())
+
+
+def test_not_each_message_is_worth_a_call(ready: ReadyMarks, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs, leases = InMemoryJobStore(), Leases()
     jobs.add(JOB, REQUEST)
     presence = Presence(jobs, Lane.BULK, ready, leases)
     ready.consume(True)
     presence.look()
+    monkeypatch.setattr(module, "TELL_SECONDS", 60.0)
 
     with Lease(jobs, JOB, OURS, seconds=30, among=leases):
         presence.look()
-        assert [*jobs.warm.values()] == [(Lane.BULK, False)]  # not each message is worth a call
 
-        monkeypatch.setattr(module, "TELL_SECONDS", 0.0)
-        presence.look()
-        assert [*jobs.warm.values()] == [(Lane.BULK, True)]
+    assert jobs.busy == set()
