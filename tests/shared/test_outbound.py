@@ -1,13 +1,10 @@
 """What a URL that a client names may lead to: hostile ones, hostile resolvers, hostile servers."""
 
 import socket
-import ssl
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from shared import outbound
 from shared.outbound import Rules, Target, TargetRefused, TargetUnreachable, is_public, networks, parsed, resolved, send
+from tests.receiving import fine, serving
 
 LOOPBACK = Rules(http=True, private=networks("127.0.0.0/8"))
 
@@ -173,58 +171,6 @@ def test_of_a_name_only_public_addresses_are_asked(monkeypatch: pytest.MonkeyPat
 def test_a_name_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(TargetUnreachable, match="could not be resolved"):
         resolved(parsed("https://nowhere.invalid/", Rules()), Rules())
-
-
-class Server(ThreadingHTTPServer):
-    """Notes what it was sent; `answer` writes what it answers."""
-
-    daemon_threads = True
-
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        self.answer = answer
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever asked went away; that is what some tests are about."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, Server)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        server.requests.append((self.command, self.path, dict(self.headers), body))
-        server.answer(self)
-
-    do_GET = do_POST
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def serving(answer: Callable[[BaseHTTPRequestHandler], None], certificate: Path | None = None) -> Generator[Server]:
-    server = Server(answer)
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def fine(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "2")
-    handler.end_headers()
-    handler.wfile.write(b"ok")
 
 
 def test_a_request_arrives_and_its_answer_comes_back() -> None:
