@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import dead, keys, model, speaking, tables
+from cli import dead, keys, model, speaking, tables, tenants
 from cli.errors import ClientError
 from cli.init import EPILOG, init
 from cli.plan import EPILOG as PLAN_EPILOG
@@ -243,6 +243,7 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "")
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
 app.command(epilog=EPILOG)(init)
 app.command(epilog=PLAN_EPILOG)(plan)
 

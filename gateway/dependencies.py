@@ -9,10 +9,13 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from gateway.auth.caller import Caller
 from gateway.auth.callers import Callers
 from gateway.known import Known
+from gateway.quotas import Quotas
 from gateway.settings import GatewaySettings
 from shared.access import Scope
+from shared.live import AsyncLiveSpeech
 from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
 from shared.usage import AsyncUsage
+from shared.webhook_store import AsyncWebhooks
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Services:
     known: Known
     callers: Callers
     usage: AsyncUsage
+    quotas: Quotas
+    webhooks: AsyncWebhooks
+    live: AsyncLiveSpeech
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread

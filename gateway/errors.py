@@ -1,5 +1,6 @@
 """From failure to HTTP: one table, and every answer a problem+json (RFC 9457)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,9 @@ STATUS_OF: dict[str, int] = {
     "invalid_blend": 422,
     "unsupported_control": 422,
     "unknown_emotion": 422,
+    "unsupported_language": 422,
+    "model_not_found": 404,
+    "job_cancelled": 409,
     "unknown_format": 422,
     "unsupported_sample_rate": 422,
     "body_too_large": 413,
@@ -26,9 +30,15 @@ STATUS_OF: dict[str, int] = {
     "audio_expired": 410,
     "audio_lost": 503,
     "idempotency_conflict": 409,
+    "webhook_not_found": 404,
+    "delivery_not_found": 404,
+    "invalid_webhook_url": 422,
+    "no_webhook_secret": 422,
+    "too_many_webhooks": 409,
     "invalid_cursor": 400,
     "invalid_tenant": 400,
     "invalid_period": 422,
+    "quota_exceeded": 429,
     "unauthorized": 401,
     "forbidden": 403,
     "auth_unavailable": 503,
@@ -64,7 +74,7 @@ _CODE_OF_FAULT = {
 
 _CODE_OF_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
 
-_EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state", "scope")
+_EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state", "scope", "quota", "used", "param")
 
 
 class ProblemResponse(JSONResponse):
@@ -87,9 +97,15 @@ def problem(
 
 def job_problem(error: JobError) -> ProblemResponse:
     status = STATUS_OF[error.code]
-    headers = _challenge(error) | ({"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {})
+    headers = _challenge(error) | _retry_after(error, status)
     extras = {name: vars(error)[name] for name in _EXTRAS if name in vars(error)}
     return problem(status, error.code, str(error), headers=headers, extras=extras)
+
+
+def _retry_after(error: JobError, status: int) -> dict[str, str]:
+    """Say when to come again, if that is known, or to be guessed."""
+    seconds = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS if status == 503 else None)
+    return {} if seconds is None else {"Retry-After": str(max(math.ceil(seconds), 1))}
 
 
 def _challenge(error: JobError) -> dict[str, str]:

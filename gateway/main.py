@@ -19,7 +19,9 @@ from gateway.dependencies import Services
 from gateway.errors import add_error_handlers
 from gateway.known import Known
 from gateway.metrics import RequestMetrics
-from gateway.routes import events, health, jobs, voices
+from gateway.openai_errors import OpenAIErrors
+from gateway.quotas import QuotaGate, Quotas
+from gateway.routes import events, health, jobs, voices, webhooks
 from gateway.routes import usage as usage_routes
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings, wrong_with
@@ -27,10 +29,13 @@ from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
 from shared.job_store import AsyncRedisJobStore
+from shared.live import AsyncRedisLiveSpeech
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
 from shared.queue import GatewayQueue
+from shared.tenants import RedisTenants
 from shared.usage_store import RedisUsage
+from shared.webhook_store import AsyncRedisWebhooks
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +59,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         redis_url = settings.redis_url.get_secret_value()
         store, api_keys, usage = AsyncRedisJobStore(redis_url), RedisApiKeys(redis_url), RedisUsage(redis_url)
+        tenants, hooks = RedisTenants(redis_url), AsyncRedisWebhooks(redis_url)
+        live = AsyncRedisLiveSpeech(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
@@ -62,12 +69,18 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             known=Known(store),
             callers=Callers(settings, api_keys),
             usage=usage,
+            quotas=Quotas(settings, tenants),
+            webhooks=hooks,
+            live=live,
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         await store.close()
         await api_keys.close()
         await usage.close()
+        await tenants.close()
+        await hooks.close()
+        await live.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
@@ -80,12 +93,18 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.state.leaving = lambda: False
     app.include_router(jobs.router)
     app.include_router(events.router)
+    app.include_router(webhooks.router)
+    app.webhooks.include_router(webhooks.sent)
     app.include_router(voices.router)
+    app.include_router(speech.router)
+    app.include_router(models.router)
     app.include_router(usage_routes.router)
     app.include_router(health.router)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(QuotaGate)
     app.add_middleware(Guard)
+    app.add_middleware(OpenAIErrors)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

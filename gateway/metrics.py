@@ -18,6 +18,7 @@ REQUEST_SECONDS = Histogram(
 )
 SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane", "tenant"])
 STAND_IN = Counter("emotivoice_stand_in_jobs_total", "Jobs accepted for the stand-in engine", ["tenant"])
+REFUSED = Counter("emotivoice_refused_total", "Requests refused by a quota or for load", ["tenant", "reason"])
 WAITING = Gauge("emotivoice_lane_waiting", "Messages that no worker has started", ["lane"])
 OLDEST_WAITING = Gauge("emotivoice_lane_oldest_waiting_seconds", "Age of the message that waits longest", ["lane"])
 

@@ -23,6 +23,12 @@ class GatewaySettings(SharedSettings):
     max_text_characters: int = Field(default=100_000, ge=1, description="about two hours of speech")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     default_voice: str = Field(default="", description="empty: the first voice of the engine")
+    openai_voices: dict[str, str] = Field(
+        default={}, description="which voice speaks for one of OpenAI's, as JSON, besides the usual table"
+    )
+    public_voices: bool = Field(
+        default=False, description="whether anybody may list models and voices by the routes that OpenAI's clients know"
+    )
     cors_origins: str = Field(
         default="", description="sites whose scripts may use the API, such as https://a.example; * is any; by spaces"
     )
@@ -36,6 +42,11 @@ class GatewaySettings(SharedSettings):
     jwt_tenant_claim: str = Field(default="tenant", min_length=1, description="the claim that names the tenant")
     api_keys: bool = Field(default=False, description="whether keys of `emotivoice keys create` are taken")
     auth_off: bool = Field(default=False, description="serve whoever reaches the gateway, not on loopback only")
+    quota_requests_per_second: float = Field(default=0, ge=0, description="of each tenant; 0: no limit, as below")
+    quota_characters_per_day: int = Field(default=0, ge=0, description="days are those of UTC")
+    quota_audio_seconds_per_day: float = Field(default=0, ge=0)
+    quota_concurrent_jobs: int = Field(default=0, ge=0, description="queued or running")
+    quota_stored_bytes: int = Field(default=0, ge=0, description="of audio that is kept")
     audio_delivery: Literal["stream", "redirect"] = "stream"
     keep_seconds: float = Field(
         default=KEEP_SECONDS, ge=1, description="how long a finished job and its audio are kept; then it expires"

@@ -10,16 +10,18 @@ import uuid_utils
 
 from gateway.dependencies import Services
 from gateway.known import Offer
-from gateway.metrics import STAND_IN, SUBMITTED
+from gateway.metrics import REFUSED, STAND_IN, SUBMITTED
 from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
 from gateway.stand_in import stand_in_for
+from gateway.webhook_urls import with_webhook
 from shared import tracing
 from shared.audio_formats import FORMATS
 from shared.errors import (
     ControlCharacter,
     EmptyText,
     QueueUnavailable,
+    QuotaExceeded,
     TextTooLong,
     UnknownEmotion,
     UnknownFormat,
@@ -27,7 +29,7 @@ from shared.errors import (
     UnsupportedSampleRate,
 )
 from shared.jobs import CONTROLS, Job, JobState, Lane, SpeechRequest
-from shared.ports import Catalogue, JobView
+from shared.ports import Catalogue, JobView, Recorded
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,21 +43,27 @@ class Submission:
     replayed: bool
 
 
-async def submit(body: JobRequest, services: Services, *, key: str, tenant: str) -> Submission:
+async def submit(
+    body: JobRequest, services: Services, *, key: str, tenant: str, stream: bool = False
+) -> Submission:
     """Accept a job. It is recorded before it is enqueued, so no worker meets a job that is not there.
 
+    Args:
+        stream: somebody listens to it while it is spoken.
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
-    request = checked(body, await services.known.offer(), services.settings)
-    request, stand_in = await stand_in_for(body, request, services.known)
+    offer = await services.known.offer()
+    request = checked(body, offer, services.settings)
+    request, stand_in = await stand_in_for(body, request, offer.catalogue, services.known)
     job = new_job(body, request, keep_seconds=services.settings.keep_seconds)
-    job = replace(job, tenant=tenant, stand_in=stand_in, trace=tracing.current().traceparent)
+    job = replace(job, tenant=tenant, stand_in=stand_in, trace=tracing.current().traceparent, stream=stream)
+    job = await with_webhook(job, body, services)
     load = await services.known.load(job.speaking_lane)
-    place = await services.jobs.create(job, request, key=key, fingerprint=fingerprint(body) if key else "")
-    if isinstance(place, str):
-        return await _replayed(place, services, tenant=tenant, key=key) or await submit(
-            body, services, key=key, tenant=tenant
+    recorded = await _record(job, request, services, key=key, fingerprint=fingerprint(body) if key else "")
+    if isinstance(recorded, str):
+        return await _replayed(recorded, services, tenant=tenant, key=key) or await submit(
+            body, services, key=key, tenant=tenant, stream=stream
         )
     try:
         await _enqueue(job, services)
@@ -65,8 +73,23 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str)
     SUBMITTED.labels(job.lane, tenant).inc()
     if stand_in:
         STAND_IN.labels(tenant).inc()
+    place = recorded.position
     last = None if job.long else place
     return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
+
+
+async def _record(
+    job: Job, request: SpeechRequest, services: Services, *, key: str, fingerprint: str
+) -> Recorded | str:
+    limits = await services.quotas.limits(job.tenant)
+    try:
+        recorded = await services.jobs.create(job, request, key=key, fingerprint=fingerprint, limits=limits)
+    except QuotaExceeded as error:
+        REFUSED.labels(job.tenant, error.quota).inc()
+        raise await services.quotas.refusal(error, job, await services.known.load(job.speaking_lane)) from None
+    if isinstance(recorded, Recorded):
+        services.quotas.show_used(job, limits, recorded.used)
+    return recorded
 
 
 async def _replayed(job_id: str, services: Services, *, tenant: str, key: str) -> Submission | None:
@@ -95,7 +118,8 @@ def fingerprint(body: JobRequest) -> str:
 
 
 def new_job(body: JobRequest, request: SpeechRequest, *, keep_seconds: float) -> Job:
-    long = estimated_seconds(request.text) / request.speed > LONGEST_SEGMENT_SECONDS
+    seconds = estimated_seconds(request.text) / request.speed
+    long = seconds > LONGEST_SEGMENT_SECONDS
     return Job(
         id=str(uuid_utils.uuid7()),
         lane=Lane(body.lane),
@@ -105,6 +129,7 @@ def new_job(body: JobRequest, request: SpeechRequest, *, keep_seconds: float) ->
         segments_total=0 if long else 1,
         metadata=body.metadata,
         keep_seconds=keep_seconds,
+        estimated_seconds=round(seconds, 3),
     )
 
 

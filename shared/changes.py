@@ -7,13 +7,17 @@ from pathlib import Path
 
 from shared import records
 from shared.jobs import JOIN, PLAN, Audio, Change, Job, SpeechRequest, Step, StepState
+from shared.limits import NO_LIMITS, Limits
 from shared.ports import Segment
+from shared.quotas import limits_argument, used_commands
 from shared.usage import USAGE_DAYS, usage_commands
+from shared.webhooks import told
 
 
 def script(name: str) -> str:
     """Return the text of a script that runs inside Redis."""
-    return (Path(__file__).parent / f"{name}.lua").read_text()
+    names = ("told", name) if name in ("commit", "remove") else (name,)
+    return "\n".join((Path(__file__).parent / f"{one}.lua").read_text() for one in names)
 
 
 EVENTS_KEPT = 200
@@ -62,6 +66,7 @@ def commit_argument(  # noqa: PLR0913 - every argument by name
         "step": [records.steps_key(job.id), step.name, was.raw_step],
         "stores": [[records.audio_record_key(audio.address), records.UPLOADING, audio.key]] if audio else [],
         "commands": commands,
+        **told(was.job, job, now=now),
     }
     lane = job.lane_of(step.name)
     if was.step.state is StepState.WAITING and step.state is StepState.RUNNING:
@@ -86,7 +91,9 @@ def _drained(job: Job, step: Step, now: float) -> list[str | float]:
     return [records.lane_key(job.lane_of(step.name)), since, now - step.started_at, now]
 
 
-def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint: str) -> str:
+def creation_argument(
+    job: Job, request: SpeechRequest, *, key: str, fingerprint: str, limits: Limits = NO_LIMITS
+) -> str:
     """Return the argument of `commit.lua` that records a new job, and that the idempotency key, if any, is its own."""
     queue = records.waiting_key(job.lane_of(job.first_step))
     commands = [
@@ -96,6 +103,8 @@ def creation_argument(job: Job, request: SpeechRequest, *, key: str, fingerprint
         *_job_commands(None, job),
     ]
     argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands, "queue": queue}
+    if argument_limits := limits_argument(job, limits):
+        argument["limits"] = argument_limits
     if key:
         mine = records.idempotency_key(job.tenant, key)
         argument["once"] = [mine, json.dumps([job.id, fingerprint]), IDEMPOTENCY_SECONDS]
@@ -108,8 +117,17 @@ def repeat_argument(raw_job: str, job: Job) -> str:
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
 
 
-def final_argument(raw_job: str, was: Job, job: Job, *, key: str = "") -> str:
-    """Return the argument of `commit.lua` that ends a job from outside its steps, and frees its idempotency key."""
+def final_argument(raw_job: str, was: Job, job: Job, *, now: float) -> str:
+    """Return the argument of `commit.lua` that ends a job from outside its steps."""
+    commands = [*_job_commands(was, job), *_no_longer_open(was)]
+    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, **told(was, job, now=now)}
+    return json.dumps(argument, ensure_ascii=False)
+
+
+def refusal_argument(raw_job: str, was: Job, job: Job, *, key: str) -> str:
+    """Return the argument of `commit.lua` that ends a job that was not accepted after all, and frees its idempotency
+    key. Its client was told; webhooks are not.
+    """
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
     if key:
         commands += [["DEL", records.idempotency_key(job.tenant, key)]]
@@ -135,7 +153,7 @@ def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], 
     """Return the argument of `remove.lua` that lets the audio of a job go, whose record stays for as long again."""
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
-    return _removal(raw_job, job, addresses, commands, now)
+    return _removal(raw_job, job, addresses, commands, now, **told(was, job, now=now))
 
 
 def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
@@ -143,6 +161,7 @@ def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: f
     indexes = (records.jobs_key(job.tenant), records.state_key(job.tenant, job.state), records.EXPIRING)
     commands = [
         *_no_longer_open(job),  # it may have been opened again just now
+        *used_commands(job, None),
         ["DEL", *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key))],
         ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
         *(["ZREM", index, job.id] for index in indexes),
@@ -150,18 +169,21 @@ def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: f
     return _removal(raw_job, job, addresses, commands, now)
 
 
-def _removal(raw_job: str, job: Job, addresses: Sequence[str], commands: Sequence[Command], now: float) -> str:
+def _removal(
+    raw_job: str, job: Job, addresses: Sequence[str], commands: Sequence[Command], now: float, **more: object
+) -> str:
     argument: dict[str, object] = {
         "job": [records.job_key(job.id), raw_job, job.id],
         "holds": [records.audio_record_key(address) for address in addresses],
         "garbage": [records.GARBAGE, now],
         "commands": commands,
+        **more,
     }
     return json.dumps(argument, ensure_ascii=False)
 
 
 def _job_commands(was: Job | None, job: Job) -> list[Command]:
-    commands: list[Command] = [["SET", records.job_key(job.id), records.dump(job)]]
+    commands: list[Command] = [["SET", records.job_key(job.id), records.dump(job)], *used_commands(was, job)]
     if was is None or was.state is not job.state:
         commands += [["ZADD", records.state_key(job.tenant, job.state), "0", job.id]]
         commands += [["ZREM", records.state_key(job.tenant, was.state), job.id]] if was else []

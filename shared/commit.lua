@@ -1,16 +1,17 @@
 -- Change a job and one of its steps if both are still as they were read; else change nothing.
 -- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {{audio key, uploading key, object key}},
 --                 commands = {{...}, ...}, once = {key, value, ttl}, queue = key,
---                 started = {waiting key, member, lane key}, drained = {lane key, since, service_seconds, now}};
+--                 limits = {{limit = n, wanted = n, used = {{...}, ...}}, ...},
+--                 started = {waiting key, member, lane key}, drained = {lane key, since, service_seconds, now}, told = what told.lua says};
 -- `was` is "" for what did not exist.
 -- Returns 1 changed, 0 something had changed before, -1 the audio is not there any more, or is being deleted;
--- with `queue` the length of that sorted set instead of 1, or the value that `once` has already.
+-- with `queue` the length of that sorted set instead of 1, or the value that `once` has already;
+-- with `limits` a list of that and what was used of each, or {-2, which limit is exceeded, what is used of it}.
 local change = cjson.decode(ARGV[1])
 
 if change.once then
   local taken = redis.call('GET', change.once[1])
   if taken then return taken end
-  redis.call('SET', change.once[1], change.once[2], 'EX', change.once[3])
 end
 
 if (redis.call('GET', change.job[1]) or '') ~= change.job[2] then return 0 end
@@ -19,6 +20,17 @@ for _, store in ipairs(change.stores or {}) do -- found by the worker, or claime
   local audio = redis.call('GET', store[1])
   if audio == 'deleting' or not (audio or redis.call('ZSCORE', store[2], store[3])) then return -1 end
 end
+
+-- What is used of each limit: the sum of what these commands tell. Nothing is used by what is refused.
+local reply = {}
+for number, each in ipairs(change.limits or {}) do
+  local used = 0
+  for _, command in ipairs(each.used) do used = used + tonumber(redis.call(unpack(command)) or '0') end
+  if used + each.wanted > each.limit then return {-2, number, used} end
+  reply[number + 1] = used
+end
+
+if change.once then redis.call('SET', change.once[1], change.once[2], 'EX', change.once[3]) end
 
 -- How far the lane is: the latest arrival among the steps that were started.
 if change.started then
@@ -29,6 +41,7 @@ if change.started then
 end
 
 for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
+tell(change.told)
 
 -- How fast the lane drains: moving means over about the last 20 finished steps.
 if change.drained then
@@ -41,4 +54,5 @@ if change.drained then
   redis.call('HSET', key, 'last', tostring(now), 'gap', mean(load[2], gap),
     'service', mean(load[3], service), 'count', count + 1)
 end
-return change.queue and redis.call('ZCARD', change.queue) or 1
+reply[1] = change.queue and redis.call('ZCARD', change.queue) or 1
+return change.limits and reply or reply[1]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from shared.access import TENANT_RULE
+from shared.limits import Quota
 
 
 class JobError(Exception):
@@ -90,6 +91,25 @@ class UnknownEmotion(_UnknownName):
 
     code = "unknown_emotion"
     kind = "emotion"
+    param = "emotion"  # the field that asked for it
+
+
+class ModelNotFound(_UnknownName):
+    """No engine of that name speaks here."""
+
+    code = "model_not_found"
+    kind = "model"
+
+
+class UnsupportedLanguage(JobError):
+    """No voice reads that language, or not the one that was asked for."""
+
+    code = "unsupported_language"
+
+    def __init__(self, language: str, allowed: Iterable[str], *, voice: str = "") -> None:
+        self.allowed = tuple(allowed)
+        who = f"the voice {voice!r} does not read" if voice else "no voice here reads"
+        super().__init__(f"{who} {language!r}; there is {', '.join(self.allowed)}")
 
 
 class UnknownFormat(_UnknownName):
@@ -176,6 +196,52 @@ class IdempotencyConflict(JobError):
         self.job_id = job_id
 
 
+class WebhookNotFound(JobError):
+    """There is no such webhook of this tenant."""
+
+    code = "webhook_not_found"
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"there is no webhook {webhook_id}")
+
+
+class DeliveryNotFound(JobError):
+    """There is no such delivery, or no longer."""
+
+    code = "delivery_not_found"
+
+    def __init__(self, delivery_id: str) -> None:
+        super().__init__(f"there is no delivery {delivery_id}; they are kept for a week")
+
+
+class InvalidWebhookUrl(JobError):
+    """Nothing would be sent to this URL."""
+
+    code = "invalid_webhook_url"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the webhook's URL can't be used: {reason}")
+
+
+class NoWebhookSecret(JobError):
+    """The tenant has nothing to sign with what goes to its jobs' URLs."""
+
+    code = "no_webhook_secret"
+
+    def __init__(self) -> None:
+        super().__init__("get a secret for your jobs' webhook_url first: POST /v1/webhooks/jobs/secret")
+
+
+class TooManyWebhooks(JobError):
+    """The tenant has as many as it may."""
+
+    code = "too_many_webhooks"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} webhooks already, and there may be no more")
+        self.limit = limit
+
+
 class InvalidCursor(JobError):
     """The cursor is not one that we gave out."""
 
@@ -183,6 +249,26 @@ class InvalidCursor(JobError):
 
     def __init__(self) -> None:
         super().__init__("the cursor is not one that this API returned; leave it out to start from the newest job")
+
+
+class QuotaExceeded(JobError):
+    """The tenant has used up what it may have."""
+
+    code = "quota_exceeded"
+
+    def __init__(
+        self, quota: Quota, *, limit: float, used: float, wanted: float, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(
+            f"the quota {quota} is used up: {used:g} of {limit:g}"
+            if used >= limit
+            else f"the quota {quota} does not suffice: {used:g} of {limit:g} are used, and this needs {wanted:g}"
+        )
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.wanted = wanted
+        self.retry_after_seconds = retry_after_seconds  # None: it can't be told, or never
 
 
 class InvalidPeriod(JobError):

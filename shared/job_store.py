@@ -22,20 +22,34 @@ from shared.changes import (
     creation_argument,
     final_argument,
     member,
+    refusal_argument,
     removal_argument,
     reopening_argument,
     repeat_argument,
     script,
 )
 from shared.ended import job_ended
-from shared.errors import IdempotencyConflict, StorageUnavailable, StoreUnavailable
+from shared.errors import IdempotencyConflict, QuotaExceeded, StorageUnavailable, StoreUnavailable
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
+from shared.limits import NO_LIMITS, Limits
+from shared.ports import (
+    AudioClaim,
+    Catalogue,
+    Decision,
+    Holder,
+    JobNews,
+    JobView,
+    LaneLoad,
+    Recorded,
+    Reopened,
+    Segment,
+)
+from shared.quotas import SCALE, limited, wanted
 from shared.usage import USAGE_DAYS
 
 log = logging.getLogger(__name__)
 
-CHANGED, AUDIO_GONE = 1, -1  # what commit.lua answers; 0: another change came first
+CHANGED, AUDIO_GONE, EXCEEDED = 1, -1, -2  # what commit.lua answers; 0: another change came first
 KEEP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
 FREE = (
     "local taken = redis.call('GET', KEYS[1]) "
@@ -176,20 +190,14 @@ class RedisJobStore:
         with translated():
             self._redis.set(records.STAND_IN_CATALOGUE if stand_in else records.CATALOGUE, records.dump(catalogue))
 
-    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
+    def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
         now = time.time()
-        told = ["ZADD", records.BUSY, str(now + seconds), worker] if busy else ["ZREM", records.BUSY, worker]
+        commands: list[list[str]] = []
+        for key, so in ((records.warm_key(lane), warm), (records.BUSY, busy)):
+            commands += [["ZADD", key, str(now + seconds), worker] if so else ["ZREM", key, worker]]
+            commands += [["ZREMRANGEBYSCORE", key, "-inf", str(now)]]  # of those that were killed
         with translated():
-            self._pipeline(
-                ["ZADD", records.warm_key(lane), str(now + seconds), worker],
-                ["ZREMRANGEBYSCORE", records.warm_key(lane), "-inf", str(now)],  # of those that were killed
-                ["ZREMRANGEBYSCORE", records.BUSY, "-inf", str(now)],
-                told,
-            )
-
-    def absent(self, worker: str, lane: Lane) -> None:
-        with translated():
-            self._redis.zrem(records.warm_key(lane), worker)
+            self._pipeline(*commands)
 
     def _change(
         self, job_id: str, step: str, decide: Decision, *, audio: Audio | None, segments: Sequence[Segment]
@@ -248,17 +256,22 @@ class AsyncRedisJobStore:
         self._listener: asyncio.Task[None] | None = None
         self._reading_news = asyncio.Semaphore(READERS)
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
+    async def create(
+        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+    ) -> Recorded | str:
+        argument = creation_argument(job, request, key=key, fingerprint=fingerprint, limits=limits)
         with translated():
-            reply = await self._commit(args=[creation_argument(job, request, key=key, fingerprint=fingerprint)])
+            reply = await self._commit(args=[argument])
             if reply == 0:  # recorded by this very call, whose first reply was lost
                 lane, first = job.lane_of(job.first_step), member(job.id, job.first_step)
                 reply = 1 + (await self._redis.zrank(records.waiting_key(lane), first) or 0)
+        if isinstance(reply, list):
+            return _within(job, limits, cast(list[int], reply))
         if isinstance(reply, int):
-            return reply
+            return Recorded(reply)
         owner, owners_fingerprint = json.loads(reply)
         if owner == job.id:  # recorded by this very call, whose first reply was lost
-            return 1
+            return Recorded(1)
         if owners_fingerprint != fingerprint:
             raise IdempotencyConflict(owner)
         return owner
@@ -266,7 +279,7 @@ class AsyncRedisJobStore:
     async def refuse(self, job: Job, *, key: str = "") -> bool:
         failed = job.failed(Failure("queue_unavailable", "the job queue did not take the job"), now=time.time())
         with translated():
-            reply = await self._commit(args=[final_argument(records.dump(job), job, failed, key=key)])
+            reply = await self._commit(args=[refusal_argument(records.dump(job), job, failed, key=key)])
             # Unchanged it may be by this very call, whose first reply was lost.
             refused = reply == CHANGED or await self._redis.get(records.job_key(job.id)) == records.dump(failed)
         if refused:
@@ -417,7 +430,7 @@ class AsyncRedisJobStore:
             if job.finished:
                 return job
             after = ended(job)
-            if await self._commit(args=[final_argument(raw, job, after)]) == CHANGED:
+            if await self._commit(args=[final_argument(raw, job, after, now=time.time())]) == CHANGED:
                 job_ended(after)
                 return after
 
@@ -448,6 +461,20 @@ class AsyncRedisJobStore:
                 _ask_view(pipeline, job)
             replies = await pipeline.execute()
         return [_view(job, request, replies[7 * n : 7 * n + 7]) for n, (job, request) in enumerate(found)]
+
+
+def _within(job: Job, limits: Limits, reply: list[int]) -> Recorded:
+    """Read what `commit.lua` says where there are limits.
+
+    Raises:
+        QuotaExceeded: the job is not recorded.
+    """
+    names = limited(limits)
+    if reply[0] != EXCEEDED:
+        return Recorded(reply[0], dict(zip(names, reply[1:], strict=True)))
+    quota, used = names[reply[1] - 1], reply[2]
+    scale = SCALE.get(quota, 1)
+    raise QuotaExceeded(quota, limit=limits.of(quota), used=used / scale, wanted=wanted(job)[quota] / scale)
 
 
 def audio_addresses(steps: Mapping[str, str]) -> list[str]:

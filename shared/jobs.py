@@ -162,7 +162,8 @@ class Job:
 
     def expired(self, *, now: float) -> "Job":
         """Its time is over: the record stays for as long again, its audio does not."""
-        return replace(self, state=JobState.EXPIRED, finished_at=self.finished_at or now, audio_address=None)
+        ended = self.finished_at or now
+        return replace(self, state=JobState.EXPIRED, finished_at=ended, audio_address=None, stored_bytes=0)
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Step:
     token: str = ""  # the fencing token of the latest holder
     lease_expires_at: float = 0.0
     audio_address: str | None = None  # of a finished segment
+    bytes: int = 0  # of that audio
     counted: bool = False  # its tenant's usage has it; once, however often it is spoken again
 
     @property
@@ -301,7 +303,12 @@ def lose_segment(job: Job, step: Step, *, address: str) -> Change:
         return Change(Outcome.JOB_FINISHED, job, step)
     if step.state is not StepState.DONE or step.audio_address != address:
         return Change(Outcome.HELD, job, step)
-    job = replace(job, segments_done=job.segments_done - 1, repairs=job.repairs + 1)
+    job = replace(
+        job,
+        segments_done=job.segments_done - 1,
+        repairs=job.repairs + 1,
+        stored_bytes=job.stored_bytes - step.bytes,
+    )
     return Change(Outcome.APPLIED, job, Step(step.name, counted=step.counted))
 
 
@@ -331,11 +338,16 @@ def finish_segment(  # noqa: PLR0913 - every argument by name
     outcome = _held(job, step, token)
     if outcome is not Outcome.APPLIED:
         return Change(outcome, job, step)
-    job = replace(job, segments_done=job.segments_done + 1, engine_seconds=job.engine_seconds + engine_seconds)
+    job = replace(
+        job,
+        segments_done=job.segments_done + 1,
+        engine_seconds=job.engine_seconds + engine_seconds,
+        stored_bytes=job.stored_bytes + audio.bytes,
+    )
     if not job.long:
         job = _succeeded(job, audio, now)
     usage = None if step.counted else Usage(engine, characters, audio.seconds, engine_seconds, audio.bytes)
-    step = replace(step, state=StepState.DONE, audio_address=audio.address, counted=True)
+    step = replace(step, state=StepState.DONE, audio_address=audio.address, bytes=audio.bytes, counted=True)
     return Change(outcome, job, step, usage)
 
 
@@ -356,8 +368,8 @@ def finish_join(job: Job, step: Step, *, token: str, now: float, audio: Audio) -
         return Change(Outcome.APPLIED, job, step)
     outcome = _held(job, step, token)
     if outcome is Outcome.APPLIED:
-        job = _succeeded(job, audio, now)
-        step = replace(step, state=StepState.DONE, audio_address=audio.address)
+        job = _succeeded(replace(job, stored_bytes=job.stored_bytes + audio.bytes), audio, now)
+        step = replace(step, state=StepState.DONE, audio_address=audio.address, bytes=audio.bytes)
     return Change(outcome, job, step)
 
 
@@ -371,7 +383,7 @@ def reopened(job: Job, steps: Iterable[Step]) -> tuple[Job, list[str]]:
     """Return a finished job as one that is worked on again, and its steps that are to be done, each as if for the first
     time: a person wants another try, or the audio was lost. What is spoken of a long job stays.
     """
-    done = {step.name for step in steps if step.state is StepState.DONE} if job.long else set[str]()
+    done = {step.name: step.bytes for step in steps if step.state is StepState.DONE and step.name != JOIN and job.long}
     left = [name for name in job.segments() if name not in done]
     again = replace(
         job,
@@ -381,6 +393,7 @@ def reopened(job: Job, steps: Iterable[Step]) -> tuple[Job, list[str]]:
         audio_address=None,
         audio_seconds=0.0,
         failure=None,
+        stored_bytes=sum(done.values()),
     )
     if job.long and not job.segments_total:
         return again, [PLAN]

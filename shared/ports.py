@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step
+from shared.limits import NO_LIMITS, Limits, Quota
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class JobNews:
     segments_done: int
     segments_total: int
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A new job: its position in the queue, and what its tenant had used of each limit before it."""
+
+    position: int
+    used: dict[Quota, int] = field(default_factory=dict[Quota, int])
 
 
 @dataclass(frozen=True)
@@ -168,25 +177,24 @@ class JobStore(Protocol):
 
     def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None: ...
 
-    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
-        """Tell that the worker takes messages, and whether it has one in hand; believed for that many seconds."""
-        ...
-
-    def absent(self, worker: str, lane: Lane) -> None:
-        """The worker takes no messages, or no longer."""
+    def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
+        """Tell whether the worker takes messages, and whether it has one in hand; believed for that many seconds."""
         ...
 
 
 class AsyncJobStore(Protocol):
     """The gateway's side of the job records."""
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
-        """Record a new job and return its position in the queue.
+    async def create(
+        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+    ) -> Recorded | str:
+        """Record a new job.
 
         If its tenant's idempotency key is taken, record nothing and return the id of the job that it belongs to.
 
         Raises:
             IdempotencyConflict: the key belongs to a request with another fingerprint.
+            QuotaExceeded: it would be more than these limits leave its tenant; nothing is used then.
         """
         ...
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from shared.jobs import NO_TENANT, Audio, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
@@ -39,7 +40,6 @@ def events_key(job_id: str) -> str:
     return f"job:{job_id}:events"
 
 
-def audio_record_key(address: str) -> str:
 def live_key(job_id: str) -> str:
     return f"job:{job_id}:live"
 
@@ -48,6 +48,7 @@ def listeners_key(job_id: str) -> str:
     return f"job:{job_id}:listeners"
 
 
+def audio_record_key(address: str) -> str:
     return f"audio:{address}"
 
 
@@ -85,6 +86,20 @@ def warm_key(lane: Lane) -> str:
     return f"warm:{lane}"
 
 
+def used_key(tenant: str, day: date) -> str:
+    """What the tenant's jobs of a day count for."""
+    return _of(tenant, f"used:{day}")
+
+
+def stored_key(tenant: str) -> str:
+    """How many bytes of audio the tenant's jobs keep."""
+    return _of(tenant, "stored")
+
+
+def bucket_key(tenant: str) -> str:
+    return _of(tenant, "bucket")
+
+
 def lane_key(lane: Lane) -> str:
     return f"lane:{lane}"
 
@@ -101,6 +116,7 @@ def load_job(raw: str | bytes) -> Job:
     fields: dict[str, Any] = json.loads(raw)
     failure = fields.pop("failure")
     fields |= {"lane": Lane(fields["lane"]), "state": JobState(fields["state"])}
+    fields["webhook_events"] = tuple(fields.get("webhook_events", ()))
     return Job(failure=Failure(**failure) if failure else None, **fields)
 
 

@@ -11,10 +11,31 @@ from typing import BinaryIO
 import anyio
 
 from shared.api_keys import ApiKey, digest_of
-from shared.errors import AudioMissing, IdempotencyConflict, QueueUnavailable, StorageUnavailable
+from shared.errors import (
+    AudioMissing,
+    IdempotencyConflict,
+    QueueUnavailable,
+    QuotaExceeded,
+    StorageUnavailable,
+    StoreUnavailable,
+)
 from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
-from shared.ports import AudioClaim, Catalogue, Decision, Holder, JobNews, JobView, LaneLoad, Reopened, Segment
+from shared.limits import NO_LIMITS, Limits, Quota, Taken
+from shared.ports import (
+    AudioClaim,
+    Catalogue,
+    Decision,
+    Holder,
+    JobNews,
+    JobView,
+    LaneLoad,
+    Recorded,
+    Reopened,
+    Segment,
+)
+from shared.quotas import SCALE, charge, limited, wanted
 from shared.usage import Counted
+from shared.webhooks import OF_JOBS, TEST, Delivery, Event, Webhook, delivery_of
 
 CATALOGUE = Catalogue(
     engine="humming",
@@ -47,7 +68,8 @@ class InMemoryJobStore:
         self.uploads: set[str] = set()  # keys of objects that may be there without a record
         self.announced: Catalogue | None = None
         self.announced_stand_in: Catalogue | None = None
-        self.warm: dict[str, tuple[Lane, bool]] = {}  # worker -> its lane, and whether it has something in hand
+        self.warm: dict[str, Lane] = {}  # workers that take messages, and their lane
+        self.busy: set[str] = set()  # workers that have something in hand
 
     def add(self, job: Job, request: SpeechRequest) -> None:
         self.jobs[job.id], self.requests[job.id], self.steps[job.id] = job, request, {}
@@ -134,11 +156,13 @@ class InMemoryJobStore:
         else:
             self.announced = catalogue
 
-    def present(self, worker: str, lane: Lane, *, busy: bool, seconds: float) -> None:
-        self.warm[worker] = (lane, busy)
-
-    def absent(self, worker: str, lane: Lane) -> None:
+    def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
         self.warm.pop(worker, None)
+        self.busy.discard(worker)
+        if warm:
+            self.warm[worker] = lane
+        if busy:
+            self.busy.add(worker)
 
 
 class InMemoryAsyncJobStore:
@@ -150,16 +174,33 @@ class InMemoryAsyncJobStore:
         self.keys: dict[tuple[str, str], tuple[str, str]] = {}  # (tenant, key) -> job, fingerprint
         records.announced = CATALOGUE
 
-    async def create(self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "") -> int | str:
+    async def create(
+        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+    ) -> Recorded | str:
         if (job.tenant, key) in self.keys:
             owner, owners_fingerprint = self.keys[job.tenant, key]
             if owners_fingerprint != fingerprint:
                 raise IdempotencyConflict(owner)
             return owner
+        used = self._used(job, limits)
         if key:
             self.keys[job.tenant, key] = (job.id, fingerprint)
         self.records.add(job, request)
-        return self._load(job.lane).waiting
+        return Recorded(self._load(job.lane).waiting, used)
+
+    def _used(self, job: Job, limits: Limits) -> dict[Quota, int]:
+        theirs = [one for one in self.records.jobs.values() if one.tenant == job.tenant]
+        all_used = {
+            Quota.CHARACTERS: sum(charge(one)["characters"] for one in theirs),
+            Quota.AUDIO: sum(charge(one)["audio_us"] for one in theirs),
+            Quota.JOBS: sum(not one.finished for one in theirs),
+            Quota.STORAGE: sum(one.stored_bytes for one in theirs),
+        }
+        for quota in limited(limits):
+            scale, more = SCALE.get(quota, 1), wanted(job)[quota]
+            if all_used[quota] + more > limits.of(quota) * scale:
+                raise QuotaExceeded(quota, limit=limits.of(quota), used=all_used[quota] / scale, wanted=more / scale)
+        return {quota: all_used[quota] for quota in limited(limits)}
 
     async def refuse(self, job: Job, *, key: str = "") -> bool:
         if self.records.jobs[job.id] != job:
@@ -257,8 +298,30 @@ class InMemoryAsyncJobStore:
         queued = [
             job for job in self.records.jobs.values() if job.speaking_lane is lane and job.state is JobState.QUEUED
         ]
-        warm = [worker for worker, (theirs, _) in self.records.warm.items() if theirs is lane]
+        warm = [worker for worker, theirs in self.records.warm.items() if theirs is lane]
         return LaneLoad(len(queued), 0.0, 0.5, 2.0, len(warm))
+
+
+class InMemoryTenants:
+    """Tenants' own limits. `tokens` are left in every bucket, which never gets more."""
+
+    def __init__(self) -> None:
+        self.limits: dict[str, dict[str, float]] = {}
+        self.tokens = 1
+        self.expiry: float | None = None
+        self.away = False
+
+    async def own(self, tenant: str) -> dict[str, float]:
+        if self.away:
+            raise StoreUnavailable
+        return self.limits.get(tenant, {})
+
+    async def take(self, tenant: str, *, rate: float, burst: int) -> Taken:
+        self.tokens -= 1
+        return Taken(self.tokens >= 0, max(self.tokens, 0), 1 / rate, burst / rate)
+
+    async def next_expiry(self, tenant: str) -> float | None:
+        return self.expiry
 
 
 class InMemoryUsage:
@@ -288,6 +351,54 @@ class InMemoryApiKeys:
 
     async def used(self, key_id: str, *, at: float) -> None:
         self.uses.append(key_id)
+
+
+class InMemoryWebhooks:
+    """The gateway's side of webhooks, without a server."""
+
+    def __init__(self) -> None:
+        self.hooks: dict[tuple[str, str], Webhook] = {}
+        self.sent: dict[tuple[str, str], list[Delivery]] = {}
+
+    async def all(self, tenant: str) -> list[Webhook]:
+        return [hook for hook in self.hooks.values() if hook.tenant == tenant and hook.id != OF_JOBS]
+
+    async def find(self, tenant: str, webhook_id: str) -> Webhook | None:
+        return self.hooks.get((tenant, webhook_id))
+
+    async def write(self, webhook: Webhook, *, was: Webhook | None) -> bool:
+        place = (webhook.tenant, webhook.id)
+        if self.hooks.get(place) != was:
+            return False
+        self.hooks[place] = webhook
+        return True
+
+    async def enable(self, webhook: Webhook) -> None:
+        self.hooks[webhook.tenant, webhook.id] = replace(webhook, failing_since=None, disabled="")
+
+    async def remove(self, webhook: Webhook) -> None:
+        del self.hooks[webhook.tenant, webhook.id]
+        self.sent.pop((webhook.tenant, webhook.id), None)
+
+    async def deliveries(self, webhook: Webhook, *, limit: int) -> list[Delivery]:
+        return self.sent.get((webhook.tenant, webhook.id), [])[::-1][:limit]
+
+    async def delivery(self, webhook: Webhook, event_id: str) -> Delivery | None:
+        found = await self.deliveries(webhook, limit=1000)
+        return next((one for one in found if one.event_id == event_id), None)
+
+    async def test(self, webhook: Webhook) -> Delivery:
+        sent = self.sent.setdefault((webhook.tenant, webhook.id), [])
+        now = time.time()
+        delivery = delivery_of(Event(f"evt_test_{len(sent)}", TEST, now, webhook.tenant), webhook.id, now=now)
+        sent.append(delivery)
+        return delivery
+
+    async def again(self, delivery: Delivery) -> Delivery | None:
+        anew = delivery.again(now=time.time())
+        sent = self.sent[delivery.tenant, delivery.webhook_id]
+        sent[sent.index(delivery)] = anew
+        return anew
 
 
 class InMemoryObjectStore:

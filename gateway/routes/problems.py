@@ -9,4 +9,4 @@ _PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+j
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the statuses for OpenAPI, with those that any caller may get who is not known, or may not."""
-    return dict.fromkeys((401, 403, *statuses), _PROBLEM)
+    return dict.fromkeys((401, 403, 429, *statuses), _PROBLEM)

@@ -12,6 +12,7 @@ from gateway.auth.callers import Callers
 from gateway.dependencies import Services
 from gateway.known import Known
 from gateway.main import application
+from gateway.quotas import Quotas
 from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
@@ -23,7 +24,9 @@ from tests.fakes import (
     InMemoryJobStore,
     InMemoryObjectStore,
     InMemoryQueue,
+    InMemoryTenants,
     InMemoryUsage,
+    InMemoryWebhooks,
 )
 
 
@@ -39,6 +42,8 @@ class World:
     settings: GatewaySettings
     keys: InMemoryApiKeys
     usage: InMemoryUsage
+    tenants: InMemoryTenants
+    hooks: InMemoryWebhooks
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -85,9 +90,18 @@ def world() -> Iterator[World]:
 def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
     jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
+    tenants, hooks = InMemoryTenants(), InMemoryWebhooks()
     app = application(settings)
     app.state.services = Services(
-        settings, jobs, InMemoryAsyncQueue(queue), objects, Known(jobs), Callers(settings, keys), usage
+        settings,
+        jobs,
+        InMemoryAsyncQueue(queue),
+        objects,
+        Known(jobs),
+        Callers(settings, keys),
+        usage,
+        Quotas(settings, tenants),
+        hooks,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings, keys, usage)
+        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks)

@@ -16,7 +16,7 @@ from shared import jobs as lifecycle
 from shared.errors import IdempotencyConflict, StorageUnavailable
 from shared.job_store import AsyncRedisJobStore, RedisJobStore
 from shared.jobs import Audio, Change, Job, JobState, Lane, Outcome, SpeechRequest
-from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, LaneLoad, Reopened, Segment
+from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, LaneLoad, Recorded, Reopened, Segment
 from shared.sweep_store import RedisSweepStore
 from tests.fakes import CATALOGUE, InMemoryAsyncJobStore, InMemoryJobStore
 
@@ -113,7 +113,7 @@ def test_an_unknown_job_is_not_found(stores: Stores) -> None:
 def test_the_same_key_and_body_is_the_same_job(stores: Stores) -> None:
     first, second, key = new_job(), new_job(), uuid.uuid4().hex
 
-    async def twice(gateway: AsyncJobStore) -> tuple[int | str, ...]:
+    async def twice(gateway: AsyncJobStore) -> tuple[Recorded | str, ...]:
         made = await gateway.create(first, REQUEST, key=key, fingerprint="same")
         return made, await gateway.create(second, REQUEST, key=key, fingerprint="same")
 
@@ -134,12 +134,12 @@ def test_the_same_key_with_another_body_is_a_conflict(stores: Stores) -> None:
 def test_a_refused_job_has_failed_and_its_key_is_free(stores: Stores) -> None:
     job, again, key = new_job(), new_job(), uuid.uuid4().hex
 
-    async def refused(gateway: AsyncJobStore) -> int | str:
+    async def refused(gateway: AsyncJobStore) -> Recorded | str:
         await gateway.create(job, REQUEST, key=key, fingerprint="same")
         await gateway.refuse(job, key=key)
         return await gateway.create(again, REQUEST, key=key, fingerprint="same")
 
-    assert isinstance(stores.on_gateway(refused), int)
+    assert isinstance(stores.on_gateway(refused), Recorded)
     assert stores.view(job).job.state is JobState.FAILED
 
 
@@ -427,14 +427,14 @@ def test_two_tenants_never_meet_at_one_idempotency_key(stores: Stores) -> None:
     one, two, other = new_job(tenant="one"), new_job(tenant="two"), new_job(tenant="one")
     odd = new_job()  # of `default`, whose keys have no prefix
 
-    async def made(gateway: AsyncJobStore) -> list[int | str]:
+    async def made(gateway: AsyncJobStore) -> list[Recorded | str]:
         keys = [(one, key), (two, key), (odd, f"tenant:one:{key}"), (other, key)]
         places = [await gateway.create(job, REQUEST, key=its, fingerprint=job.tenant) for job, its in keys]
         await gateway.refuse(two, key=key)
         await gateway.forget_key("two", key, one.id)
         return [*places, await gateway.create(new_job(tenant="one"), REQUEST, key=key, fingerprint="one")]
 
-    places = cast(list[int | str], stores.on_gateway(made))
+    places = cast(list[Recorded | str], stores.on_gateway(made))
     assert [place if isinstance(place, str) else "new" for place in places] == ["new", "new", "new", one.id, one.id]
 
 
@@ -500,13 +500,13 @@ def loads(stores: Stores) -> dict[Lane, LaneLoad]:
 def test_workers_are_warm_from_when_they_say_so_until_they_say_otherwise(stores: Stores) -> None:
     before = loads(stores)
     for worker, lane in (("one:1", Lane.BULK), ("two:1", Lane.BULK), ("three:1", Lane.STANDIN)):
-        stores.worker.present(worker, lane, busy=False, seconds=30)
-    stores.worker.present("one:1", Lane.BULK, busy=True, seconds=30)
+        stores.worker.present(worker, lane, warm=True, busy=False, seconds=30)
+    stores.worker.present("one:1", Lane.BULK, warm=True, busy=True, seconds=30)
 
     now = loads(stores)
     assert [now[lane].warm_workers - before[lane].warm_workers for lane in Lane] == [0, 2, 0, 1]
 
-    stores.worker.absent("one:1", Lane.BULK)
+    stores.worker.present("one:1", Lane.BULK, warm=False, busy=True, seconds=30)
     assert loads(stores)[Lane.BULK].warm_workers == before[Lane.BULK].warm_workers + 1
 
 
