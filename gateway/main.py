@@ -21,7 +21,7 @@ from gateway.known import Known
 from gateway.metrics import RequestMetrics
 from gateway.openai_errors import OpenAIErrors
 from gateway.quotas import QuotaGate, Quotas
-from gateway.routes import events, health, jobs, voices, webhooks
+from gateway.routes import events, health, jobs, models, speech, voices, webhooks
 from gateway.routes import usage as usage_routes
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings, wrong_with

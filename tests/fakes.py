@@ -21,6 +21,7 @@ from shared.errors import (
 )
 from shared.jobs import JOIN, Audio, Change, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState, reopened
 from shared.limits import NO_LIMITS, Limits, Quota, Taken
+from shared.live import LivePiece, Look
 from shared.ports import (
     AudioClaim,
     Catalogue,
@@ -468,3 +469,34 @@ class InMemoryAsyncQueue:
     async def ping(self) -> None:
         if self.queue.refuses:
             raise QueueUnavailable("switched off by the test")
+
+
+class InMemoryLiveSpeech:
+    """Both ends of live speech."""
+
+    def __init__(self, records: InMemoryJobStore) -> None:
+        self.records = records
+        self.pieces: dict[str, list[LivePiece]] = {}
+        self.usual: list[LivePiece] = []  # of every job that has none of its own
+        self.listeners: dict[str, set[str]] = {}
+
+    def add(self, job_id: str, piece: LivePiece) -> None:
+        self.pieces.setdefault(job_id, []).append(piece)
+
+    async def look(self, job_id: str, *, after: str) -> Look:
+        pieces = self.pieces.get(job_id, self.usual)
+        return Look(self.records.jobs.get(job_id), pieces[int(after or 0) :], str(len(pieces)))
+
+    async def segment(self, job_id: str, number: int) -> tuple[Audio | None, float]:
+        step = self.records.steps.get(job_id, {}).get(str(number))
+        texts = self.records.texts.get(job_id, [])
+        pause_seconds = texts[number].pause_seconds if number < len(texts) else 0.0
+        return self.records.stored.get((step and step.audio_address) or ""), pause_seconds
+
+    async def listen(self, job_id: str, listener: str) -> None:
+        self.listeners.setdefault(job_id, set()).add(listener)
+
+    async def leave(self, job_id: str, listener: str) -> int:
+        left = self.listeners.setdefault(job_id, set())
+        left.discard(listener)
+        return len(left)

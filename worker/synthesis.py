@@ -61,7 +61,8 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
         text = runtime.jobs.segment(job.id, step).text
         request = replace(request, text=text, format=SEGMENT_FORMAT, sample_rate=engine.sample_rate)
     with Claims(lease, runtime) as claims:
-        listened = live(job, step, runtime.live)
+        native = request.sample_rate == engine.sample_rate  # else what is stored has other samples
+        listened = live(job, step, runtime.live) if native else None
         audio, engine_seconds = _made(request, speaker, claims, whole=whole, live=listened)
         change = runtime.jobs.change(
             job.id,

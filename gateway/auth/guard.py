@@ -3,13 +3,17 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.auth.caller import Caller
 from gateway.auth.callers import Callers
 from gateway.errors import job_problem
 from shared import logging
 from shared.errors import JobError
+from shared.jobs import NO_TENANT
 
 # What supervisors and Prometheus ask, and how the API is described. docs/security.md.
 PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+# What clients of OpenAI's API list before they have a key; for anybody where so set.
+LISTS = frozenset({"/v1/models", "/v1/audio/models", "/v1/audio/voices"})
 
 
 class Guard:
@@ -22,7 +26,12 @@ class Guard:
         if scope["type"] == "lifespan" or scope["path"] in PUBLIC:
             await self._app(scope, receive, send)
             return
-        callers: Callers = scope["app"].state.services.callers
+        services = scope["app"].state.services
+        callers: Callers = services.callers
+        if scope["path"] in LISTS and services.settings.public_voices:
+            scope.setdefault("state", {})["caller"] = Caller(NO_TENANT, frozenset())  # may do nothing but look at these
+            await self._app(scope, receive, send)
+            return
         try:
             caller = await callers.of(Headers(scope=scope))
         except JobError as error:

@@ -22,6 +22,7 @@ from tests.fakes import (
     InMemoryAsyncJobStore,
     InMemoryAsyncQueue,
     InMemoryJobStore,
+    InMemoryLiveSpeech,
     InMemoryObjectStore,
     InMemoryQueue,
     InMemoryTenants,
@@ -44,6 +45,7 @@ class World:
     usage: InMemoryUsage
     tenants: InMemoryTenants
     hooks: InMemoryWebhooks
+    live: InMemoryLiveSpeech
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -90,7 +92,7 @@ def world() -> Iterator[World]:
 def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
     jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
-    tenants, hooks = InMemoryTenants(), InMemoryWebhooks()
+    tenants, hooks, live = InMemoryTenants(), InMemoryWebhooks(), InMemoryLiveSpeech(records)
     app = application(settings)
     app.state.services = Services(
         settings,
@@ -102,6 +104,7 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
         usage,
         Quotas(settings, tenants),
         hooks,
+        live,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks)
+        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live)

@@ -1,5 +1,6 @@
 """Who may do what, path by path: the table below has a rule for every operation, and each rule is tried."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.testclient import WebSocketDenialResponse
 from gateway.auth.guard import PUBLIC
 from gateway.main import application
 from gateway.settings import GatewaySettings
+from shared.live import LivePiece
 from tests.gateway.conftest import World, world_with
 from tests.tokens import SECRET, by_secret
 
@@ -26,9 +28,22 @@ RULES = {
     ("get", "/v1/jobs/{job_id}/audio"): "jobs:read",
     ("head", "/v1/jobs/{job_id}/audio"): "jobs:read",
     ("get", "/v1/jobs/{job_id}/events"): "jobs:read",
+    ("post", "/v1/webhooks"): "speech:write",
+    ("get", "/v1/webhooks"): "jobs:read",
+    ("get", "/v1/webhooks/{webhook_id}"): "jobs:read",
+    ("patch", "/v1/webhooks/{webhook_id}"): "speech:write",
+    ("delete", "/v1/webhooks/{webhook_id}"): "speech:write",
+    ("post", "/v1/webhooks/{webhook_id}/secret"): "speech:write",
+    ("get", "/v1/webhooks/{webhook_id}/deliveries"): "jobs:read",
+    ("post", "/v1/webhooks/{webhook_id}/test"): "speech:write",
+    ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): "speech:write",
     ("get", "/v1/voices"): ANY_CALLER,
     ("get", "/v1/emotions"): ANY_CALLER,
     ("get", "/v1/usage"): "jobs:read",
+    ("post", "/v1/audio/speech"): "speech:write",
+    ("get", "/v1/models"): ANY_CALLER,
+    ("get", "/v1/audio/models"): ANY_CALLER,
+    ("get", "/v1/audio/voices"): ANY_CALLER,
     ("get", "/healthz"): ANYBODY,
     ("get", "/readyz"): ANYBODY,
     ("get", "/metrics"): ANYBODY,
@@ -36,8 +51,14 @@ RULES = {
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}  # made by FastAPI
 HIDDEN = {("head", "/v1/jobs/{job_id}/audio")}  # not in the OpenAPI document
 FOR_CALLERS = sorted(operation for operation, rule in RULES.items() if rule != ANYBODY)
-OWNED = sorted(operation for operation in RULES if "{job_id}" in operation[1])
+OWNED = sorted(operation for operation in RULES if "{" in operation[1])
 NO_JOB = "00000000-0000-7000-8000-000000000000"
+NONE = {"job_id": NO_JOB, "webhook_id": "wh_none", "delivery_id": "evt_none"}
+BODIES = {
+    ("post", "/v1/audio/speech"): {"input": "Hello"},
+    ("post", "/v1/webhooks"): {"url": "https://hooks.example/"},
+    ("patch", "/v1/webhooks/{webhook_id}"): {},
+}
 
 Operation = tuple[str, str]
 
@@ -53,18 +74,27 @@ def token(**claims: Any) -> str:
     return by_secret(**usual | claims)
 
 
-def ask(world: World, operation: Operation, *, job_id: str = NO_JOB, **claims: Any) -> httpx2.Response:
+def ask(world: World, operation: Operation, *, ids: dict[str, str] = NONE, **claims: Any) -> httpx2.Response:
     """Ask for the operation as a caller with these claims, by a request that is good else."""
     method, path = operation
-    body = {"text": "Hello"} if method in ("post", "put", "patch") else None
+    body = BODIES.get(operation, {"text": "Hello"}) if method in ("post", "put", "patch") else None
     headers = {"Authorization": f"Bearer {token(**claims)}"} if claims else {}
-    return world.client.request(method, path.format(job_id=job_id), json=body, headers=headers)
+    return world.client.request(method, path.format(**ids), json=body, headers=headers)
 
 
 def acmes_job(world: World) -> str:
     job_id = ask(world, ("post", "/v1/jobs"), tenant="acme", scope="speech:write").json()["id"]
     world.succeed(job_id)
     return job_id
+
+
+def acmes(world: World) -> dict[str, str]:
+    """Return the ids of one thing of each kind that are the tenant's; from now on every job is spoken at once."""
+    world.live.usual = [LivePiece(0, bytes(3200), 16_000, last=True)]
+    acme: dict[str, Any] = {"tenant": "acme", "scope": "speech:write"}
+    made = {"job_id": acmes_job(world), "webhook_id": ask(world, ("post", "/v1/webhooks"), **acme).json()["id"]}
+    test = ask(world, ("post", "/v1/webhooks/{webhook_id}/test"), ids=made, **acme)
+    return made | {"delivery_id": test.json()["id"]}
 
 
 def documented() -> dict[Operation, list[str] | None]:
@@ -98,9 +128,9 @@ def test_no_route_is_hidden_from_the_table() -> None:
     assert found == RULES.keys()
 
 
-def test_every_owned_thing_is_a_job() -> None:
+def test_everything_that_has_an_id_is_known_here() -> None:
     """Where something else has an id, the tests below have to make one of it."""
-    assert [operation for operation in RULES if "{" in operation[1].replace("{job_id}", "")] == []
+    assert {name for _, path in RULES for name in re.findall(r"{(\w+)}", path)} == NONE.keys()
 
 
 def test_what_anybody_may_see_is_listed() -> None:
@@ -138,31 +168,32 @@ def test_nobody_is_let_in_unknown(world: World, operation: Operation) -> None:
 @pytest.mark.parametrize("operation", FOR_CALLERS, ids=" ".join)
 def test_the_scope_is_needed_and_enough(world: World, operation: Operation) -> None:
     scope = RULES[operation]
-    job_id = acmes_job(world)
+    ids = acmes(world)
     if scope:
         others = " ".join({"speech:write", "jobs:read", "voices:write", "books:write"} - {scope})
-        refused = ask(world, operation, job_id=job_id, tenant="acme", scope=others)
+        refused = ask(world, operation, ids=ids, tenant="acme", scope=others)
         assert refused.status_code == 403
         assert f'scope="{scope}"' in refused.headers["WWW-Authenticate"]
 
-    assert ask(world, operation, job_id=job_id, tenant="acme", scope=scope).is_success
+    assert ask(world, operation, ids=ids, tenant="acme", scope=scope).is_success
 
 
 @pytest.mark.parametrize("operation", OWNED, ids=" ".join)
-def test_another_tenant_s_job_is_as_good_as_none(world: World, operation: Operation) -> None:
-    job_id = acmes_job(world)
+def test_what_is_another_tenant_s_is_as_good_as_none(world: World, operation: Operation) -> None:
+    ids = acmes(world)
     none = ask(world, operation, tenant="other", scope="speech:write jobs:read")
-    theirs = ask(world, operation, job_id=job_id, tenant="other", scope="speech:write jobs:read")
+    theirs = ask(world, operation, ids=ids, tenant="other", scope="speech:write jobs:read")
 
     assert (none.status_code, theirs.status_code) == (404, 404)
-    assert theirs.text.replace(job_id, NO_JOB) == none.text
+    assert [name for name in ids if theirs.text.replace(ids[name], NONE[name]) == none.text]
     assert {*theirs.headers} == {*none.headers}
-    assert ask(world, ("get", "/v1/jobs/{job_id}"), job_id=job_id, tenant="acme", scope="jobs:read").is_success
+    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}"):
+        assert ask(world, ("get", path), ids=ids, tenant="acme", scope="jobs:read").is_success
 
 
-@pytest.mark.parametrize("operation", OWNED, ids=" ".join)
+@pytest.mark.parametrize("operation", [one for one in OWNED if "{job_id}" in one[1]], ids=" ".join)
 def test_an_admin_may_do_it_for_every_tenant(world: World, operation: Operation) -> None:
-    assert ask(world, operation, job_id=acmes_job(world), tenant="ops", scope="admin").is_success
+    assert ask(world, operation, ids=acmes(world), tenant="ops", scope="admin").is_success
 
 
 @pytest.mark.parametrize("known", ["*", "seen"])
