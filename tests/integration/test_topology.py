@@ -105,6 +105,7 @@ def test_everything_is_made_once(broker: Broker) -> None:
         "queue tts.interactive",
         "queue tts.bulk",
         "queue tts.assembly",
+        "queue tts.standin",
         "exchange celery_delayed_delivery",
         "bucket emotivoice",
     ]
@@ -311,7 +312,7 @@ def service(broker: Broker, folder: Path) -> Generator[Api]:
             for lane, port in zip(Lane, ports[1:], strict=True)
         ]
         processes: list[Process] = []
-        for module, settings, port in zip(("gateway", *["worker"] * 3), (gateway, *workers), ports, strict=True):
+        for module, settings, port in zip(("gateway", *["worker"] * len(Lane)), (gateway, *workers), ports, strict=True):
             command = Command(
                 [sys.executable, "-m", module], folder / f"{port}.log", environment | settings, CODE_FOLDER
             )

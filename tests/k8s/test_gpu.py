@@ -61,7 +61,7 @@ def test_a_worker_without_the_model_takes_no_gpu(pod: str) -> None:
 
 def test_the_stand_in_has_the_builtin_engine() -> None:
     told = {each["name"]: each.get("value") for each in spec("worker-standin")["containers"][0]["env"]}
-    assert (told["EMOTIVOICE_LANE"], told["EMOTIVOICE_ENGINE"]) == (Lane.STANDIN, WorkerSettings().engine)
+    assert (told["EMOTIVOICE_LANE"], told["EMOTIVOICE_ENGINE"]) == (Lane.STANDIN, WorkerSettings.model_fields["engine"].default)
 
 
 def test_whoever_needs_a_gpu_goes_to_the_same_nodes() -> None:
