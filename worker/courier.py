@@ -40,6 +40,11 @@ RESOLVER_SECONDS = 60.0  # which has limits of its own, beyond the time for an a
 LONGEST_WAIT_SECONDS = 24 * 3600.0  # that a receiver may wish for
 GONE = 410
 DAY_SECONDS = 24 * 3600
+OUTCOMES = {
+    DeliveryState.SUCCEEDED: "succeeded",
+    DeliveryState.WAITING: "failed",  # and is tried again
+    DeliveryState.FAILED: "given_up",
+}
 Parcel = tuple[Delivery, Event, Webhook]
 
 
@@ -139,8 +144,7 @@ class Courier:
         attempt, answer = self._attempt(event, hook, _url(parcel))
         wait = _wish(answer) if answer else 0.0
         after = delivery.tried(attempt, delays=self._terms.retry_seconds, wait_seconds=wait)
-        outcome = "failed" if after.state is DeliveryState.WAITING else after.state.value
-        outcome = "given_up" if after.state is DeliveryState.FAILED else outcome
+        outcome = OUTCOMES[after.state]
         WEBHOOK_DELIVERIES.labels(outcome).inc()
         WEBHOOK_SECONDS.observe(attempt.seconds)
         facts = {"webhook": hook.id, "event": event.id, "outcome": outcome, "status": attempt.status}
