@@ -69,7 +69,7 @@ class Case:
     engine: float = 0.2
     cold_start: float = 20
     begins: datetime = datetime(2026, 1, 5, 10)
-    watched: float = 0  # after the load
+    watched: float = 0  # after the last job
     seed: int = 1
 
     @property
@@ -197,8 +197,11 @@ class Scaling:
         return time.monotonic() - self.began
 
     def run(self, over: Callable[[], bool], *, until: float, watched: float) -> None:
-        """Scale until so many seconds after the load's end, and until it is all over; but no longer than is bounded."""
-        while self.now < until + watched or (self.now < until + LATE_SECONDS and not over()):
+        """Scale until the load has come to its end, it is all over, and so many seconds more; at most for LATE_SECONDS."""
+        over_at: float | None = None
+        while self.now < (until + LATE_SECONDS if over_at is None else over_at + watched):
+            if over_at is None and self.now >= until and over():
+                over_at = self.now
             time.sleep(max(0, self._events.next_at - self.now))
             self._events.step()
 
