@@ -197,7 +197,7 @@ class Scaling:
         return time.monotonic() - self.began
 
     def run(self, over: Callable[[], bool], *, until: float, watched: float) -> None:
-        """Scale until the load has come to its end, it is all over, and so many seconds more; at most for LATE_SECONDS."""
+        """Scale until the load has ended, it is all over, and so many seconds more; at most for LATE_SECONDS."""
         over_at: float | None = None
         while self.now < (until + LATE_SECONDS if over_at is None else over_at + watched):
             if over_at is None and self.now >= until and over():

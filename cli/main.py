@@ -18,6 +18,8 @@ from cli.plan import EPILOG as PLAN_EPILOG
 from cli.plan import plan
 from cli.stack.engine import Device, Engine, ModelDir
 from cli.stack.up import up
+from cli.wyoming import EPILOG as WYOMING_EPILOG
+from cli.wyoming import wyoming
 from shared.jobs import JobState
 
 if TYPE_CHECKING:
@@ -244,6 +246,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
+app.command(epilog=WYOMING_EPILOG)(wyoming)
 app.command(epilog=EPILOG)(init)
 app.command(epilog=PLAN_EPILOG)(plan)
 
