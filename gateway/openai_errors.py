@@ -19,9 +19,13 @@ _PARAM_OF = {
     "unspeakable_text": "input",
     "unknown_voice": "voice",
     "invalid_blend": "voice",
+    "unknown_emotion": "emotion",
+    "unsupported_language": "language",
     "unsupported_sample_rate": "sample_rate",
+    "model_not_found": "model",
 }
-_AGAIN = frozenset({429, 503})  # statuses that say when to come again; what else failed would fail again
+_STATUS_OF = {"unspeakable_text": 400}  # elsewhere it ends a job; here it is what is wrong with the request
+_AGAIN = 503  # says when to come again; what else failed here would fail again
 
 
 class OpenAIErrors:
@@ -56,21 +60,27 @@ class OpenAIErrors:
 
 
 async def _send_error(started: Message, problem: dict[str, Any], send: Send) -> None:
-    status = 400 if started["status"] == 422 else started["status"]
+    status = _status(problem)
     content = json.dumps({"error": error_of(problem)}, ensure_ascii=False).encode()
     headers = MutableHeaders(scope=started)
     headers["content-type"] = "application/json"
     headers["content-length"] = str(len(content))
     if status >= 500:
-        headers["x-should-retry"] = "true" if status in _AGAIN else "false"
+        headers["x-should-retry"] = "true" if status == _AGAIN else "false"
     await send({**started, "status": status})
     await send({"type": "http.response.body", "body": content})
 
 
 def error_of(problem: dict[str, Any]) -> dict[str, str | None]:
     """Return a problem (RFC 9457) as OpenAI's clients read it. The `code` is ours, as everywhere."""
-    status, code = int(problem["status"]), str(problem["code"])
+    status, code = _status(problem), str(problem["code"])
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
     fields = cast(list[dict[str, str]], problem.get("errors", []))
     param = problem.get("param") or (fields[0]["field"] if fields else _PARAM_OF.get(code))
     return {"message": problem["detail"], "type": kind, "param": param, "code": code}
+
+
+def _status(problem: dict[str, Any]) -> int:
+    """Return the status that OpenAI has for it: 400 for whatever is wrong with a request."""
+    status = _STATUS_OF.get(problem["code"], int(problem["status"]))
+    return 400 if status == 422 else status

@@ -478,6 +478,7 @@ class InMemoryLiveSpeech:
         self.records = records
         self.pieces: dict[str, list[LivePiece]] = {}
         self.usual: list[LivePiece] = []  # of every job that has none of its own
+        self.failure: Failure | None = None  # of every job, behind its last piece
         self.listeners: dict[str, set[str]] = {}
 
     def add(self, job_id: str, piece: LivePiece) -> None:
@@ -485,6 +486,8 @@ class InMemoryLiveSpeech:
 
     async def look(self, job_id: str, *, after: str) -> Look:
         pieces = self.pieces.get(job_id, self.usual)
+        if self.failure and len(pieces) == int(after or 0):
+            self.records.jobs[job_id] = self.records.jobs[job_id].failed(self.failure, now=time.time())
         return Look(self.records.jobs.get(job_id), pieces[int(after or 0) :], str(len(pieces)))
 
     async def segment(self, job_id: str, number: int) -> tuple[Audio | None, float]:
