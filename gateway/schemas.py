@@ -73,6 +73,12 @@ class JobRequest(BaseModel):
             raise ValueError("if_cold: builtin is for the interactive lane; a bulk job waits for its engine")
         return self
 
+    @model_validator(mode="after")
+    def _events_are_told_to_somebody(self) -> Self:
+        if self.webhook_events and not self.webhook_url:
+            raise ValueError("webhook_events is for webhook_url; a tenant's webhooks have events of their own")
+        return self
+
 
 class Progress(BaseModel):
     segments_done: int

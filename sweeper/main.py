@@ -66,6 +66,8 @@ def relay_webhooks(relay: Relay, sweeper: Sweeper, stopping: threading.Event, *,
     while not stopping.wait(every_seconds):
         if sweeper.working:
             relay.round(go_on=lambda: not stopping.is_set())
+        else:
+            relay.stand_by()
 
 
 def make_relay(settings: SweeperSettings) -> Relay:

@@ -59,6 +59,10 @@ class Relay:
         self._trouble = "" if outcome == "done" else outcome
         ROUNDS.labels("webhooks", outcome).inc()
 
+    def stand_by(self) -> None:
+        """Another sweeper works, and tells."""
+        WEBHOOKS_WAITING.set(0)
+
     def _send_due(self, go_on: Callable[[], bool]) -> None:
         now = self._clock()
         for name in self._webhooks.due(now=now, limit=MOST):

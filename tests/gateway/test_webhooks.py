@@ -165,6 +165,12 @@ def test_a_job_brings_its_own_url_along_once_there_is_a_secret(world: World) -> 
     assert URL not in accepted.text  # it may hold a secret, and other webhooks are told the job as it is shown
 
 
+def test_events_without_a_url_are_told_to_nobody(world: World) -> None:
+    answer = world.client.post("/v1/jobs", json={"text": "Hello", "webhook_events": ["job.failed"]})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_value")
+
+
 def test_what_stands_for_the_urls_of_jobs_has_no_url(world: World) -> None:
     jobs_secret(world)
 

@@ -297,6 +297,23 @@ def test_a_worker_that_is_killed_over_a_delivery_loses_nothing(fleet: RunningFle
     assert len({headers["webhook-id"] for _, headers, _ in told}) == 1
 
 
+def test_a_worker_that_stops_finishes_what_is_on_its_way(fleet: RunningFleet) -> None:
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(1)
+        fine(handler)
+
+    worker = fleet.fleet.workers[Lane.ASSEMBLY]
+    with receiving(slow) as (server, url):
+        hook = created(fleet.api, url)
+        fleet.api.http.post(f"/v1/webhooks/{hook['id']}/test")
+        arrived(server)
+        worker.stop()
+        (delivery,) = deliveries(fleet.api, hook["id"])
+        worker.start()
+
+    assert (delivery["state"], len(delivery["attempts"]), len(server.requests)) == ("succeeded", 1, 1)
+
+
 def test_no_secret_no_url_and_no_text_is_in_the_logs(fleet: RunningFleet, store: Any) -> None:
     text, path = f"Nobody logs this {uuid.uuid4().hex}.", uuid.uuid4().hex
     with receiving(statuses(500, 200)) as (server, url):
