@@ -4,15 +4,18 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 
 
-def main() -> None:
+def main(prepare: Callable[[], object] = lambda: None) -> None:
+    """Run a worker until SIGTERM; `prepare` is called before anything of it is imported."""
     started_at = time.time()
     # prometheus-client reads this when it is imported; a folder left by a run before would be counted again.
     metrics_folder = tempfile.mkdtemp(prefix="emotivoice-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder
     # Idle threads of an engine's OpenMP spin by default, which takes a core from whatever runs beside it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare()
     from worker.app import run
     from worker.settings import WorkerSettings
 
@@ -22,4 +25,5 @@ def main() -> None:
         shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,13 @@
 """The real worker with holds in it: `python -m tests.faults.worker`."""
 
-import os
-import runpy
-import tempfile
+from worker.__main__ import main
 
-if __name__ == "__main__":
-    # Before prometheus-client is imported, as worker/__main__.py does, which puts its own folder in the place of this.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.gettempdir()
-    from tests.faults.holding import install
+
+def hold() -> None:
+    from tests.faults.holding import install  # imports metrics, whose folder `main` has just made
 
     install()
-    runpy.run_module("worker", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(hold)
