@@ -312,7 +312,8 @@ def service(broker: Broker, folder: Path) -> Generator[Api]:
             for lane, port in zip(Lane, ports[1:], strict=True)
         ]
         processes: list[Process] = []
-        for module, settings, port in zip(("gateway", *["worker"] * len(Lane)), (gateway, *workers), ports, strict=True):
+        modules = ("gateway", *["worker"] * len(Lane))
+        for module, settings, port in zip(modules, (gateway, *workers), ports, strict=True):
             command = Command(
                 [sys.executable, "-m", module], folder / f"{port}.log", environment | settings, CODE_FOLDER
             )
