@@ -46,6 +46,7 @@ STATUS_OF: dict[str, int] = {
     "store_unavailable": 503,
     "storage_unavailable": 503,
     "no_worker_yet": 503,
+    "overloaded": 503,
     # These end a job; no route answers with them.
     "audio_missing": 500,
     "engine_failed": 500,

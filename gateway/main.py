@@ -58,13 +58,19 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         redis_url = settings.redis_url.get_secret_value()
-        store, api_keys, usage = AsyncRedisJobStore(redis_url), RedisApiKeys(redis_url), RedisUsage(redis_url)
+        queue = GatewayQueue(settings.broker_url.get_secret_value())
+        store = AsyncRedisJobStore(
+            redis_url,
+            windows=settings.windows,
+            send=lambda step: queue.enqueue(step.job_id, step.step, lane=step.lane),
+        )
+        api_keys, usage = RedisApiKeys(redis_url), RedisUsage(redis_url)
         tenants, hooks = RedisTenants(redis_url), AsyncRedisWebhooks(redis_url)
         live = AsyncRedisLiveSpeech(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
-            queue=GatewayQueue(settings.broker_url.get_secret_value()),
+            queue=queue,
             objects=S3ObjectStore(settings),
             known=Known(store),
             callers=Callers(settings, api_keys),

@@ -42,6 +42,9 @@ class GatewaySettings(SharedSettings):
     jwt_tenant_claim: str = Field(default="tenant", min_length=1, description="the claim that names the tenant")
     api_keys: bool = Field(default=False, description="whether keys of `emotivoice keys create` are taken")
     auth_off: bool = Field(default=False, description="serve whoever reaches the gateway, not on loopback only")
+    # Far more than any burst that scaling out deals with (docs/planning.md: 30 s), and longer than anybody listens.
+    interactive_wait_limit_seconds: float = Field(default=600, ge=0, description="0: jobs may wait for ever")
+    bulk_wait_limit_seconds: float = Field(default=0, ge=0, description="a night's work may wait for the night")
     quota_requests_per_second: float = Field(default=0, ge=0, description="of each tenant; 0: no limit, as below")
     quota_characters_per_day: int = Field(default=0, ge=0, description="days are those of UTC")
     quota_audio_seconds_per_day: float = Field(default=0, ge=0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import uuid_utils
 
+from gateway.admission import most_ahead, overloaded
 from gateway.dependencies import Services
 from gateway.known import Offer
 from gateway.metrics import REFUSED, STAND_IN, SUBMITTED
@@ -20,6 +21,8 @@ from shared.audio_formats import FORMATS
 from shared.errors import (
     ControlCharacter,
     EmptyText,
+    LaneFull,
+    Overloaded,
     QueueUnavailable,
     QuotaExceeded,
     TextTooLong,
@@ -43,9 +46,7 @@ class Submission:
     replayed: bool
 
 
-async def submit(
-    body: JobRequest, services: Services, *, key: str, tenant: str, stream: bool = False
-) -> Submission:
+async def submit(body: JobRequest, services: Services, *, key: str, tenant: str, stream: bool = False) -> Submission:
     """Accept a job. It is recorded before it is enqueued, so no worker meets a job that is not there.
 
     Args:
@@ -65,11 +66,7 @@ async def submit(
         return await _replayed(recorded, services, tenant=tenant, key=key) or await submit(
             body, services, key=key, tenant=tenant, stream=stream
         )
-    try:
-        await _enqueue(job, services)
-    except QueueUnavailable:
-        if await services.jobs.refuse(job, key=key):
-            raise
+    await _enqueue_ready(recorded, job, services, key=key)
     SUBMITTED.labels(job.lane, tenant).inc()
     if stand_in:
         STAND_IN.labels(tenant).inc()
@@ -82,11 +79,19 @@ async def _record(
     job: Job, request: SpeechRequest, services: Services, *, key: str, fingerprint: str
 ) -> Recorded | str:
     limits = await services.quotas.limits(job.tenant)
+    lane, settings = job.speaking_lane, services.settings
+    load = await services.known.load(lane)
+    ahead = most_ahead(load, lane, settings)
     try:
-        recorded = await services.jobs.create(job, request, key=key, fingerprint=fingerprint, limits=limits)
+        recorded = await services.jobs.create(
+            job, request, key=key, fingerprint=fingerprint, limits=limits, most_ahead=ahead
+        )
     except QuotaExceeded as error:
         REFUSED.labels(job.tenant, error.quota).inc()
-        raise await services.quotas.refusal(error, job, await services.known.load(job.speaking_lane)) from None
+        raise await services.quotas.refusal(error, job, load) from None
+    except LaneFull:
+        REFUSED.labels(job.tenant, Overloaded.code).inc()
+        raise overloaded(lane, settings) from None
     if isinstance(recorded, Recorded):
         services.quotas.show_used(job, limits, recorded.used)
     return recorded
@@ -99,8 +104,8 @@ async def _replayed(job_id: str, services: Services, *, tenant: str, key: str) -
         None if the request is to be taken as a new one: its job was removed, or was refused just now.
     """
     job = await services.jobs.repeat(job_id)
-    if job and job.state is JobState.QUEUED:
-        await _enqueue(job, services)
+    if job and job.state is JobState.QUEUED and not await services.jobs.parked(job):
+        await services.queue.enqueue(job.id, job.first_step, lane=job.lane_of(job.first_step))
     view = await services.jobs.view(job_id)
     if view is None:
         await services.jobs.forget_key(tenant, key, job_id)
@@ -108,8 +113,18 @@ async def _replayed(job_id: str, services: Services, *, tenant: str, key: str) -
     return None if view is None or refused else Submission(view, replayed=True)
 
 
-async def _enqueue(job: Job, services: Services) -> None:
-    await services.queue.enqueue(job.id, job.first_step, lane=job.lane_of(job.first_step))
+async def _enqueue_ready(recorded: Recorded, job: Job, services: Services, *, key: str) -> None:
+    """Enqueue the job, unless it waits for its tenant's turn, and what else has got its turn.
+
+    Raises:
+        QueueUnavailable: the job is refused.
+    """
+    for step in recorded.ready:
+        try:
+            await services.queue.enqueue(step.job_id, step.step, lane=step.lane)
+        except QueueUnavailable:  # another job was accepted long ago: the sweeper sends it
+            if step.job_id == job.id and await services.jobs.refuse(job, key=key):
+                raise
 
 
 def fingerprint(body: JobRequest) -> str:

@@ -4,19 +4,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from shared import records
-from shared.jobs import JOIN, PLAN, Audio, Change, Job, SpeechRequest, Step, StepState
+from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, in_order, share
+from shared.jobs import JOIN, PLAN, Audio, Change, Job, Lane, SpeechRequest, Step, StepState
 from shared.limits import NO_LIMITS, Limits
 from shared.ports import Segment
 from shared.quotas import limits_argument, used_commands
 from shared.usage import USAGE_DAYS, usage_commands
 from shared.webhooks import told
 
+PARTS = {"commit": ("told", "share"), "remove": ("told", "share"), "release": ("share",)}  # what scripts begin with
+
 
 def script(name: str) -> str:
     """Return the text of a script that runs inside Redis."""
-    names = ("told", name) if name in ("commit", "remove") else (name,)
+    names = (*PARTS.get(name, ()), name)
     return "\n".join((Path(__file__).parent / f"{one}.lua").read_text() for one in names)
 
 
@@ -46,6 +50,7 @@ def commit_argument(  # noqa: PLR0913 - every argument by name
     segments: Sequence[Segment],
     now: float,
     usage_days: int = USAGE_DAYS,
+    windows: Windows = NO_WINDOWS,
 ) -> str:
     """Return the argument of `commit.lua` that replaces the snapshot by the change."""
     job, step = change.job, change.step
@@ -53,6 +58,7 @@ def commit_argument(  # noqa: PLR0913 - every argument by name
     if job != was.job:
         commands += _job_commands(was.job, job)
     commands += _no_longer_open(was.job) if job.finished else _open_commands(job, step, now)
+    shares = _shares(was, change, segments, windows, now)
     if was.step.audio_address and not step.audio_address:
         commands += [_let_go(was.step.audio_address, job)]
     if audio:
@@ -68,6 +74,8 @@ def commit_argument(  # noqa: PLR0913 - every argument by name
         "commands": commands,
         **told(was.job, job, now=now),
     }
+    if shares:
+        argument["shares"] = shares
     lane = job.lane_of(step.name)
     if was.step.state is StepState.WAITING and step.state is StepState.RUNNING:
         argument["started"] = [records.waiting_key(lane), member(job.id, step.name), records.lane_key(lane)]
@@ -91,20 +99,35 @@ def _drained(job: Job, step: Step, now: float) -> list[str | float]:
     return [records.lane_key(job.lane_of(step.name)), since, now - step.started_at, now]
 
 
-def creation_argument(
-    job: Job, request: SpeechRequest, *, key: str, fingerprint: str, limits: Limits = NO_LIMITS
+def creation_argument(  # noqa: PLR0913 - every argument by name
+    job: Job,
+    request: SpeechRequest,
+    *,
+    key: str,
+    fingerprint: str,
+    limits: Limits = NO_LIMITS,
+    most_ahead: int = 0,
+    windows: Windows = NO_WINDOWS,
 ) -> str:
     """Return the argument of `commit.lua` that records a new job, and that the idempotency key, if any, is its own."""
-    queue = records.waiting_key(job.lane_of(job.first_step))
+    lane = job.lane_of(job.first_step)
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
         ["ZADD", records.jobs_key(job.tenant), "0", job.id],
-        ["ZADD", queue, str(job.created_at), member(job.id, job.first_step)],
         *_job_commands(None, job),
     ]
-    argument: dict[str, object] = {"job": [records.job_key(job.id), ""], "commands": commands, "queue": queue}
-    if argument_limits := limits_argument(job, limits):
-        argument["limits"] = argument_limits
+    arrival = (job.created_at, member(job.id, job.first_step))
+    argument: dict[str, Any] = {
+        "job": [records.job_key(job.id), ""],
+        "commands": commands,
+        "shares": [share(job.tenant, lane, windows, now=job.created_at, arrivals=[arrival])],
+        "queue": [records.waiting_key(lane), records.parked_key(lane, job.tenant)],
+    }
+    argument["limits"] = limits_argument(job, limits)
+    if most_ahead:
+        lane = job.speaking_lane
+        ahead = [["ZCARD", records.waiting_key(lane)], ["ZCARD", records.parked_key(lane, job.tenant)]]
+        argument["limits"] += [{"limit": most_ahead, "wanted": 1, "used": ahead}]
     if key:
         mine = records.idempotency_key(job.tenant, key)
         argument["once"] = [mine, json.dumps([job.id, fingerprint]), IDEMPOTENCY_SECONDS]
@@ -117,10 +140,12 @@ def repeat_argument(raw_job: str, job: Job) -> str:
     return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
 
 
-def final_argument(raw_job: str, was: Job, job: Job, *, now: float) -> str:
+def final_argument(raw_job: str, was: Job, job: Job, *, now: float, windows: Windows = NOTHING_GOES) -> str:
     """Return the argument of `commit.lua` that ends a job from outside its steps."""
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
-    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, **told(was, job, now=now)}
+    shares = _left_shares(was, windows, now)
+    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
+    argument |= told(was, job, now=now)
     return json.dumps(argument, ensure_ascii=False)
 
 
@@ -131,7 +156,9 @@ def refusal_argument(raw_job: str, was: Job, job: Job, *, key: str) -> str:
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
     if key:
         commands += [["DEL", records.idempotency_key(job.tenant, key)]]
-    return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
+    shares = _left_shares(was, NOTHING_GOES, job.created_at)
+    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
+    return json.dumps(argument, ensure_ascii=False)
 
 
 def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[Step], *, now: float) -> str:
@@ -146,14 +173,18 @@ def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[Step], 
     commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in names]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
     commands += [_let_go(was.audio_address, job)] if was.audio_address else []
-    return json.dumps({"job": [records.job_key(job.id), raw_job], "commands": commands}, ensure_ascii=False)
+    by_lane = _by_lane(job, names)  # past the window: they are sent by who opens it again
+    shares = [share(job.tenant, lane, NOTHING_GOES, now=now, back=members) for lane, members in by_lane.items()]
+    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
+    return json.dumps(argument, ensure_ascii=False)
 
 
 def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], *, now: float) -> str:
     """Return the argument of `remove.lua` that lets the audio of a job go, whose record stays for as long again."""
     commands = [*_job_commands(was, job), *_no_longer_open(was)]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
-    return _removal(raw_job, job, addresses, commands, now, **told(was, job, now=now))
+    shares = _left_shares(was, NOTHING_GOES, now)
+    return _removal(raw_job, job, addresses, commands, now, shares=shares, **told(was, job, now=now))
 
 
 def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
@@ -166,7 +197,7 @@ def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: f
         ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
         *(["ZREM", index, job.id] for index in indexes),
     ]
-    return _removal(raw_job, job, addresses, commands, now)
+    return _removal(raw_job, job, addresses, commands, now, shares=_left_shares(job, NOTHING_GOES, now))
 
 
 def _removal(
@@ -216,11 +247,42 @@ def _open_commands(job: Job, step: Step, now: float) -> list[Command]:
 def _no_longer_open(job: Job) -> list[Command]:
     """Take every step of a finished job out of the indexes."""
     commands: list[Command] = []
-    for lane in dict.fromkeys(job.lane_of(step) for step in job.steps()):
-        members = [member(job.id, step) for step in job.steps() if job.lane_of(step) is lane]
+    for lane, members in _by_lane(job, job.steps()).items():
         for index in (records.waiting_key(lane), records.LEASES):
             commands += _in_portions(["ZREM", index], members)
     return commands
+
+
+def _by_lane(job: Job, steps: Sequence[str]) -> dict[Lane, list[str]]:
+    found: dict[Lane, list[str]] = {}
+    for step in steps:
+        found.setdefault(job.lane_of(step), []).append(member(job.id, step))
+    return found
+
+
+def _shares(
+    was: Snapshot, change: Change, segments: Sequence[Segment], windows: Windows, now: float
+) -> list[dict[str, object]]:
+    """Return what the change of a step is for its tenant's shares of the lanes. Most changes are nothing to them."""
+    job, step = change.job, change.step
+    if job.finished:
+        running = step.name if was.step.state is StepState.RUNNING else ""
+        return _left_shares(was.job, windows, now, but=running)
+    lane, name = job.lane_of(step.name), member(job.id, step.name)
+    if segments:
+        arrivals = [(in_order(now, n), member(job.id, str(n))) for n in range(len(segments))]
+        return [share(job.tenant, job.speaking_lane, windows, now=now, arrivals=arrivals)]
+    if was.step.state is StepState.WAITING and step.state is StepState.RUNNING:
+        return [share(job.tenant, lane, windows, now=now, left=[name])]
+    if was.step.state is not StepState.WAITING and step.state is StepState.WAITING:
+        return [share(job.tenant, lane, windows, now=now, back=[name])]
+    return []
+
+
+def _left_shares(job: Job, windows: Windows, now: float, *, but: str = "") -> list[dict[str, object]]:
+    """Return that no step of the job waits any more; `but` did not."""
+    by_lane = _by_lane(job, [step for step in job.steps() if step != but])
+    return [share(job.tenant, lane, windows, now=now, left=members) for lane, members in by_lane.items()]
 
 
 def _in_portions(command: Command, members: Sequence[str]) -> list[Command]:
@@ -245,8 +307,5 @@ def _audio_commands(job: Job, audio: Audio) -> list[Command]:
 def _segment_commands(job: Job, segments: Sequence[Segment]) -> list[Command]:
     commands: list[Command] = []
     for number, segment in enumerate(segments):
-        commands += [
-            ["HSET", records.segments_key(job.id), str(number), records.dump(segment)],
-            ["ZADD", records.waiting_key(job.speaking_lane), str(job.started_at), member(job.id, str(number))],
-        ]
+        commands += [["HSET", records.segments_key(job.id), str(number), records.dump(segment)]]
     return commands

@@ -1,33 +1,33 @@
 -- Change a job and one of its steps if both are still as they were read; else change nothing.
 -- ARGV[1], JSON: {job = {key, was}, step = {key, name, was}, stores = {{audio key, uploading key, object key}},
---                 commands = {{...}, ...}, once = {key, value, ttl}, queue = key,
---                 limits = {{limit = n, wanted = n, used = {{...}, ...}}, ...},
+--                 commands = {{...}, ...}, once = {key, value, ttl}, queue = {keys},
+--                 shares = {what share.lua says, ...}, limits = {{limit = n, wanted = n, used = {{...}, ...}}, ...},
 --                 started = {waiting key, member, lane key}, drained = {lane key, since, service_seconds, now}, told = what told.lua says};
 -- `was` is "" for what did not exist.
--- Returns 1 changed, 0 something had changed before, -1 the audio is not there any more, or is being deleted;
--- with `queue` the length of that sorted set instead of 1, or the value that `once` has already;
--- with `limits` a list of that and what was used of each, or {-2, which limit is exceeded, what is used of it}.
+-- Returns {1} changed, {0} something had changed before, {-1} the audio is not there any more, or is being deleted,
+-- {-2, which limit is exceeded, what is used of it}, or {the value that `once` has already}. Changed it is
+-- {1, what was used of each limit, what is to be sent now}, with `queue` the length of these sorted sets instead of 1.
 local change = cjson.decode(ARGV[1])
 
 if change.once then
   local taken = redis.call('GET', change.once[1])
-  if taken then return taken end
+  if taken then return {taken} end
 end
 
-if (redis.call('GET', change.job[1]) or '') ~= change.job[2] then return 0 end
-if change.step and (redis.call('HGET', change.step[1], change.step[2]) or '') ~= change.step[3] then return 0 end
+if (redis.call('GET', change.job[1]) or '') ~= change.job[2] then return {0} end
+if change.step and (redis.call('HGET', change.step[1], change.step[2]) or '') ~= change.step[3] then return {0} end
 for _, store in ipairs(change.stores or {}) do -- found by the worker, or claimed before it was stored
   local audio = redis.call('GET', store[1])
-  if audio == 'deleting' or not (audio or redis.call('ZSCORE', store[2], store[3])) then return -1 end
+  if audio == 'deleting' or not (audio or redis.call('ZSCORE', store[2], store[3])) then return {-1} end
 end
 
 -- What is used of each limit: the sum of what these commands tell. Nothing is used by what is refused.
-local reply = {}
+local all_used, ready = {}, {}
 for number, each in ipairs(change.limits or {}) do
   local used = 0
   for _, command in ipairs(each.used) do used = used + tonumber(redis.call(unpack(command)) or '0') end
   if used + each.wanted > each.limit then return {-2, number, used} end
-  reply[number + 1] = used
+  all_used[number] = used
 end
 
 if change.once then redis.call('SET', change.once[1], change.once[2], 'EX', change.once[3]) end
@@ -41,6 +41,7 @@ if change.started then
 end
 
 for _, command in ipairs(change.commands) do redis.call(unpack(command)) end
+for _, share in ipairs(change.shares or {}) do take_share(share, ready) end
 tell(change.told)
 
 -- How fast the lane drains: moving means over about the last 20 finished steps.
@@ -54,5 +55,6 @@ if change.drained then
   redis.call('HSET', key, 'last', tostring(now), 'gap', mean(load[2], gap),
     'service', mean(load[3], service), 'count', count + 1)
 end
-reply[1] = change.queue and redis.call('ZCARD', change.queue) or 1
-return change.limits and reply or reply[1]
+local length = 0
+for _, queue in ipairs(change.queue or {}) do length = length + redis.call('ZCARD', queue) end
+return {change.queue and length or 1, all_used, ready}

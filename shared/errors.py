@@ -271,6 +271,21 @@ class QuotaExceeded(JobError):
         self.retry_after_seconds = retry_after_seconds  # None: it can't be told, or never
 
 
+class LaneFull(Exception):
+    """There are as many steps before a new job as there may be."""
+
+
+class Overloaded(JobError):
+    """The lane has more work than its jobs may wait for."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, lane: str, *, limit_seconds: float, retry_after_seconds: float) -> None:
+        super().__init__(f"the lane {lane} has work for more than {limit_seconds:g} s; come again later")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidPeriod(JobError):
     """The days that were asked for are in the wrong order, or too many."""
 

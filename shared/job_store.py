@@ -29,7 +29,15 @@ from shared.changes import (
     script,
 )
 from shared.ended import job_ended
-from shared.errors import IdempotencyConflict, QuotaExceeded, StorageUnavailable, StoreUnavailable
+from shared.errors import (
+    IdempotencyConflict,
+    LaneFull,
+    QueueUnavailable,
+    QuotaExceeded,
+    StorageUnavailable,
+    StoreUnavailable,
+)
+from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, ready_steps
 from shared.jobs import Audio, Change, Failure, Job, JobState, Lane, Outcome, SpeechRequest, Step, StepState, reopened
 from shared.limits import NO_LIMITS, Limits
 from shared.ports import (
@@ -43,6 +51,7 @@ from shared.ports import (
     Recorded,
     Reopened,
     Segment,
+    StepRef,
 )
 from shared.quotas import SCALE, limited, wanted
 from shared.usage import USAGE_DAYS
@@ -103,8 +112,19 @@ def hasty_client(url: str) -> Any:
 class RedisJobStore:
     """The worker's side."""
 
-    def __init__(self, url: str, *, usage_days: int = USAGE_DAYS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        usage_days: int = USAGE_DAYS,
+        windows: Windows = NO_WINDOWS,
+        send: Callable[[StepRef], None] | None = None,
+    ) -> None:
+        """Args:
+        windows, send: the tenants' shares of the lanes; and what enqueues a step whose turn has come.
+        """
         self._usage_days = usage_days
+        self._windows, self._send = windows, send
         self._redis: Any = patient_client(url)
         self._commit = self._redis.register_script(script("commit"))
         self._claim = self._redis.register_script(script("claim"))
@@ -146,13 +166,17 @@ class RedisJobStore:
             stored: dict[str, str] = self._redis.hgetall(records.segments_key(job_id))
         return [records.load_segment(stored[number]) for number in sorted(stored, key=int)]
 
-    def waiting_steps(self, job_id: str) -> list[str]:
+    def waiting_steps(self, job: Job) -> list[str]:
         with translated():
             steps, segments = self._pipeline(
-                ["HGETALL", records.steps_key(job_id)], ["HKEYS", records.segments_key(job_id)]
+                ["HGETALL", records.steps_key(job.id)], ["HKEYS", records.segments_key(job.id)]
             )
-        waits = (name for name in segments if records.load_step(name, steps.get(name)).state is StepState.WAITING)
-        return sorted(waits, key=int)
+            waits = [name for name in segments if records.load_step(name, steps.get(name)).state is StepState.WAITING]
+            members = [member(job.id, name) for name in waits]
+            parked: list[float | None] = []
+            if members:
+                parked = self._redis.zmscore(records.parked_key(job.speaking_lane), members)
+        return sorted((name for name, since in zip(waits, parked, strict=True) if since is None), key=int)
 
     def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
         with translated():
@@ -215,15 +239,34 @@ class RedisJobStore:
 
     def _committed(self, was: Snapshot, change: Change, *, audio: Audio | None, segments: Sequence[Segment]) -> bool:
         argument = commit_argument(
-            was, change, audio=audio, segments=segments, now=time.time(), usage_days=self._usage_days
+            was,
+            change,
+            audio=audio,
+            segments=segments,
+            now=time.time(),
+            usage_days=self._usage_days,
+            windows=self._windows,
         )
         with translated():
-            reply = self._commit(args=[argument])
+            reply, *more = self._commit(args=[argument])
         if reply == AUDIO_GONE:
             raise StorageUnavailable("the same audio was deleted just now")
         if reply == CHANGED and change.job.finished and not was.job.finished:
             job_ended(change.job)
+        if reply == CHANGED:
+            self._send_ready(ready_steps(more[1]), planned=change.job.id if segments else "")
         return reply == CHANGED
+
+    def _send_ready(self, ready: Sequence[StepRef], *, planned: str) -> None:
+        """Enqueue what has got its turn; a job's own segments are enqueued by who has planned them."""
+        for step in ready:
+            if step.job_id == planned or self._send is None:
+                continue
+            try:
+                self._send(step)
+            except QueueUnavailable as error:
+                log.warning("the sweeper has to send a step: %s", error)
+                return
 
     def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
         raw_job, request, raw_step = self._pipeline(
@@ -246,7 +289,17 @@ class RedisJobStore:
 class AsyncRedisJobStore:
     """The gateway's side. It gives up soon: a client is waiting, and is told to come again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        windows: Windows = NO_WINDOWS,
+        send: Callable[[StepRef], Awaitable[None]] | None = None,
+    ) -> None:
+        """Args:
+        windows, send: as a worker's.
+        """
+        self._windows, self._send = windows, send
         self._redis: Any = hasty_client(url)
         self._commit = self._redis.register_script(script("commit"))
         self._remove = self._redis.register_script(script("remove"))
@@ -256,30 +309,57 @@ class AsyncRedisJobStore:
         self._listener: asyncio.Task[None] | None = None
         self._reading_news = asyncio.Semaphore(READERS)
 
-    async def create(
-        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+    async def create(  # noqa: PLR0913 - every argument by name
+        self,
+        job: Job,
+        request: SpeechRequest,
+        *,
+        key: str = "",
+        fingerprint: str = "",
+        limits: Limits = NO_LIMITS,
+        most_ahead: int = 0,
     ) -> Recorded | str:
-        argument = creation_argument(job, request, key=key, fingerprint=fingerprint, limits=limits)
+        argument = creation_argument(
+            job,
+            request,
+            key=key,
+            fingerprint=fingerprint,
+            limits=limits,
+            most_ahead=most_ahead,
+            windows=self._windows,
+        )
         with translated():
-            reply = await self._commit(args=[argument])
+            reply, *more = await self._commit(args=[argument])
             if reply == 0:  # recorded by this very call, whose first reply was lost
-                lane, first = job.lane_of(job.first_step), member(job.id, job.first_step)
-                reply = 1 + (await self._redis.zrank(records.waiting_key(lane), first) or 0)
-        if isinstance(reply, list):
-            return _within(job, limits, cast(list[int], reply))
+                return await self._recorded_before(job)
         if isinstance(reply, int):
-            return Recorded(reply)
+            return _recorded(job, limits, reply, more)
         owner, owners_fingerprint = json.loads(reply)
-        if owner == job.id:  # recorded by this very call, whose first reply was lost
-            return Recorded(1)
+        if owner == job.id:  # the same
+            with translated():
+                return await self._recorded_before(job)
         if owners_fingerprint != fingerprint:
             raise IdempotencyConflict(owner)
         return owner
 
+    async def _recorded_before(self, job: Job) -> Recorded:
+        lane, first = job.lane_of(job.first_step), member(job.id, job.first_step)
+        place = 1 + (await self._redis.zrank(records.waiting_key(lane), first) or 0)
+        ready = [] if await self._parked(job) else [StepRef(job.id, job.first_step, lane)]
+        return Recorded(place, ready=ready)
+
+    async def parked(self, job: Job) -> bool:
+        with translated():
+            return await self._parked(job)
+
+    async def _parked(self, job: Job) -> bool:
+        key = records.parked_key(job.lane_of(job.first_step))
+        return await self._redis.zscore(key, member(job.id, job.first_step)) is not None
+
     async def refuse(self, job: Job, *, key: str = "") -> bool:
         failed = job.failed(Failure("queue_unavailable", "the job queue did not take the job"), now=time.time())
         with translated():
-            reply = await self._commit(args=[refusal_argument(records.dump(job), job, failed, key=key)])
+            reply, *_ = await self._commit(args=[refusal_argument(records.dump(job), job, failed, key=key)])
             # Unchanged it may be by this very call, whose first reply was lost.
             refused = reply == CHANGED or await self._redis.get(records.job_key(job.id)) == records.dump(failed)
         if refused:
@@ -296,7 +376,7 @@ class AsyncRedisJobStore:
                 if job.state is not JobState.QUEUED:
                     return job
                 again = replace(job, repeats=job.repeats + 1)
-                if await self._commit(args=[repeat_argument(raw, again)]) == CHANGED:
+                if (await self._commit(args=[repeat_argument(raw, again)]))[0] == CHANGED:
                     return again
 
     async def forget_key(self, tenant: str, key: str, job_id: str) -> None:
@@ -350,7 +430,7 @@ class AsyncRedisJobStore:
                 again, names = reopened(job, found.values())
                 left = [Step(name, counted=name in found and found[name].counted) for name in names]
                 argument = reopening_argument(raw, job, again, left, now=time.time())
-                if await self._commit(args=[argument]) == CHANGED:
+                if (await self._commit(args=[argument]))[0] == CHANGED:
                     return Reopened(again, names)
 
     async def catalogue(self, *, stand_in: bool = False) -> Catalogue | None:
@@ -364,7 +444,7 @@ class AsyncRedisJobStore:
                 for lane in Lane:
                     _ask_load(pipeline, lane)
                 replies = await pipeline.execute()
-        return {lane: _load(*replies[4 * n : 4 * n + 4]) for n, lane in enumerate(Lane)}
+        return {lane: _load(replies[6 * n : 6 * n + 6]) for n, lane in enumerate(Lane)}
 
     async def ping(self) -> None:
         with translated():
@@ -430,9 +510,19 @@ class AsyncRedisJobStore:
             if job.finished:
                 return job
             after = ended(job)
-            if await self._commit(args=[final_argument(raw, job, after, now=time.time())]) == CHANGED:
+            windows = self._windows if self._send else NOTHING_GOES
+            argument = final_argument(raw, job, after, now=time.time(), windows=windows)
+            reply, *more = await self._commit(args=[argument])
+            if reply == CHANGED:
                 job_ended(after)
+                await self._send_ready(ready_steps(more[1]))
                 return after
+
+    async def _send_ready(self, ready: Sequence[StepRef]) -> None:
+        with suppress(QueueUnavailable):  # the sweeper sends them
+            for step in ready:
+                if self._send:
+                    await self._send(step)
 
     async def _forget_audio_of(self, job: Job) -> None:
         """The audio of a job that is opened again is lost: no worker may take it for spoken."""
@@ -460,19 +550,22 @@ class AsyncRedisJobStore:
             for job, _ in found:
                 _ask_view(pipeline, job)
             replies = await pipeline.execute()
-        return [_view(job, request, replies[7 * n : 7 * n + 7]) for n, (job, request) in enumerate(found)]
+        return [_view(job, request, replies[15 * n : 15 * n + 15]) for n, (job, request) in enumerate(found)]
 
 
-def _within(job: Job, limits: Limits, reply: list[int]) -> Recorded:
-    """Read what `commit.lua` says where there are limits.
+def _recorded(job: Job, limits: Limits, reply: int, more: Sequence[Any]) -> Recorded:
+    """Read what `commit.lua` says of a new job.
 
     Raises:
-        QuotaExceeded: the job is not recorded.
+        QuotaExceeded, LaneFull: it is not recorded.
     """
     names = limited(limits)
-    if reply[0] != EXCEEDED:
-        return Recorded(reply[0], dict(zip(names, reply[1:], strict=True)))
-    quota, used = names[reply[1] - 1], reply[2]
+    if reply != EXCEEDED:
+        return Recorded(reply, dict(zip(names, more[0], strict=False)), ready_steps(more[1]))
+    if more[0] > len(names):  # the last limit is the lane's own
+        raise LaneFull
+    number, used = cast(Sequence[int], more)
+    quota = names[number - 1]
     scale = SCALE.get(quota, 1)
     raise QuotaExceeded(quota, limit=limits.of(quota), used=used / scale, wanted=wanted(job)[quota] / scale)
 
@@ -488,28 +581,51 @@ def _ask_load(pipeline: Any, lane: Lane) -> None:
     pipeline.zrange(records.waiting_key(lane), 0, 0, withscores=True)
     pipeline.hmget(records.lane_key(lane), "gap", "service")
     pipeline.zcount(records.warm_key(lane), time.time(), "+inf")
+    pipeline.zcard(records.parked_key(lane))
+    pipeline.zrange(records.parked_key(lane), 0, 0, withscores=True)
 
 
-def _load(waiting: int, oldest: list[tuple[str, float]], means: list[str | None], warm: int) -> LaneLoad:
+def _load(replies: Sequence[Any]) -> LaneLoad:
+    sent, oldest_sent, means, warm, parked, oldest_parked = replies
     gap, service = (float(mean) if mean else None for mean in means)
-    age = max(0.0, time.time() - oldest[0][1]) if oldest else 0.0
-    return LaneLoad(waiting, age, gap, service, warm)
+    now = time.time()
+    oldest = min((since for _, since in (*oldest_sent, *oldest_parked)), default=now)
+    return LaneLoad(sent + parked, max(0.0, now - oldest), gap, service, warm)
 
 
 def _ask_view(pipeline: Any, job: Job) -> None:
     pipeline.get(records.audio_record_key(job.audio_address or "none"))
-    pipeline.zrank(records.waiting_key(job.lane_of(job.first_step)), f"{job.id}:{job.first_step}")
-    pipeline.zrank(records.waiting_key(job.speaking_lane), f"{job.id}:{max(job.segments_total - 1, 0)}")
+    _ask_place(pipeline, job, job.first_step)
+    _ask_place(pipeline, job, str(max(job.segments_total - 1, 0)))
     _ask_load(pipeline, job.speaking_lane)
 
 
+def _ask_place(pipeline: Any, job: Job, step: str) -> None:
+    lane, name = job.lane_of(step), member(job.id, step)
+    pipeline.zrank(records.waiting_key(lane), name)
+    pipeline.zrank(records.parked_key(lane, job.tenant), name)
+    pipeline.zcard(records.waiting_key(lane))
+    pipeline.scard(records.parking_key(lane))
+
+
+def _place(sent: int | None, parked: int | None, all_sent: int, tenants: int) -> int | None:
+    """Return a step's position: in the queue; or behind the queue and its tenant's own, each with a turn of the others.
+
+    Tenants that have less than that parked are done sooner, so a parked step may be nearer than is told.
+    """
+    if sent is not None:
+        return sent + 1
+    return None if parked is None else all_sent + parked * max(tenants, 1) + 1
+
+
 def _view(job: Job, request: SpeechRequest, replies: list[Any]) -> JobView:
-    audio, first, last, *load = replies
+    audio, *places = replies[:9]
+    first, last = _place(*places[:4]), _place(*places[4:])
     return JobView(
         job=job,
         request=request,
         audio=records.load_audio(audio) if audio and audio != "deleting" else None,
-        position=None if first is None or job.state is not JobState.QUEUED else first + 1,
-        last_position=None if last is None else last + 1,
-        load=_load(*load),
+        position=first if job.state is JobState.QUEUED else None,
+        last_position=last,
+        load=_load(replies[9:]),
     )

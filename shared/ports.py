@@ -72,11 +72,21 @@ class JobNews:
 
 
 @dataclass(frozen=True)
+class StepRef:
+    """A step by its name, and where its message belongs."""
+
+    job_id: str
+    step: str
+    lane: Lane
+
+
+@dataclass(frozen=True)
 class Recorded:
     """A new job: its position in the queue, and what its tenant had used of each limit before it."""
 
     position: int
     used: dict[Quota, int] = field(default_factory=dict[Quota, int])
+    ready: list[StepRef] = field(default_factory=list[StepRef])  # to be enqueued now: not always its own
 
 
 @dataclass(frozen=True)
@@ -85,15 +95,6 @@ class Reopened:
 
     job: Job
     steps: list[str]
-
-
-@dataclass(frozen=True)
-class StepRef:
-    """A step by its name, and where its message belongs."""
-
-    job_id: str
-    step: str
-    lane: Lane
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class JobStore(Protocol):
 
     def segments(self, job_id: str) -> list[Segment]: ...
 
-    def waiting_steps(self, job_id: str) -> list[str]:
-        """The planned segments that wait for a worker."""
+    def waiting_steps(self, job: Job) -> list[str]:
+        """The planned segments that wait for a worker, but for those that wait for their tenant's turn."""
         ...
 
     def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
@@ -185,8 +186,15 @@ class JobStore(Protocol):
 class AsyncJobStore(Protocol):
     """The gateway's side of the job records."""
 
-    async def create(
-        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+    async def create(  # noqa: PLR0913 - every argument by name
+        self,
+        job: Job,
+        request: SpeechRequest,
+        *,
+        key: str = "",
+        fingerprint: str = "",
+        limits: Limits = NO_LIMITS,
+        most_ahead: int = 0,
     ) -> Recorded | str:
         """Record a new job.
 
@@ -195,7 +203,12 @@ class AsyncJobStore(Protocol):
         Raises:
             IdempotencyConflict: the key belongs to a request with another fingerprint.
             QuotaExceeded: it would be more than these limits leave its tenant; nothing is used then.
+            LaneFull: with it there would be more steps than `most_ahead` in the lane's queue and of its tenant.
         """
+        ...
+
+    async def parked(self, job: Job) -> bool:
+        """Whether its first step waits for its tenant's turn, and is not to be enqueued."""
         ...
 
     async def refuse(self, job: Job, *, key: str = "") -> bool:

@@ -73,6 +73,16 @@ def waiting_key(lane: Lane) -> str:
     return f"waiting:{lane}"
 
 
+def parked_key(lane: Lane, tenant: str = "") -> str:
+    """Steps that wait for their tenant's turn, by when they arrived; without a tenant all of them. shared/share.lua"""
+    return f"parked:{lane}:{tenant}" if tenant else f"parked:{lane}"
+
+
+def parking_key(lane: Lane) -> str:
+    """The tenants of which steps are parked."""
+    return f"parking:{lane}"
+
+
 def suspects_key(lane: Lane) -> str:
     return f"suspects:{lane}"
 

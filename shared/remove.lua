@@ -1,6 +1,6 @@
 -- Let go of a job's audio, and expire or forget the job, if it is still as it was read.
 -- ARGV[1], JSON: {job = {key, was, id}, holds = {audio keys}, garbage = {key, now}, commands = {{...}, ...},
---                 told = what told.lua says}.
+--                 told = what told.lua says, shares = {what share.lua says, ...}}.
 -- Returns the keys of the objects that nobody needs any more; nil if the job had changed before.
 -- The record of each says so: nobody stores or finds that audio until its object is deleted.
 local removal = cjson.decode(ARGV[1])
@@ -18,5 +18,6 @@ for _, key in ipairs(removal.holds) do
   end
 end
 for _, command in ipairs(removal.commands) do redis.call(unpack(command)) end
+for _, share in ipairs(removal.shares or {}) do take_share(share, {}) end
 tell(removal.told)
 return orphans

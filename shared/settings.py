@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.fair import Windows
+from shared.jobs import Lane
 from shared.outbound import Rules, networks
 
 
@@ -45,9 +47,19 @@ class SharedSettings(BaseSettings):
         default="", description="private networks that webhooks may go to, such as 10.1.0.0/16 fd00::/8; by spaces"
     )
     log_level: str = "INFO"
+    # How many steps of one tenant may wait in a lane's queue; 0: all. At least messages for each worker x most workers
+    # of k8s/keda, or KEDA would not see a backlog that is worth all of them.
+    interactive_window: int = Field(default=100, ge=0, description="5 x 20")
+    bulk_window: int = Field(default=320, ge=0, description="40 x 8")
+    assembly_window: int = Field(default=80, ge=0, description="20 x 4")
+    standin_window: int = Field(default=20, ge=0, description="5 x 4")
     otlp_endpoint: Annotated[str, AfterValidator(_collector)] = Field(
         default="", description="where traces go by OTLP over HTTP, such as http://collector:4318; empty: nowhere"
     )
+
+    @property
+    def windows(self) -> Windows:
+        return {lane: getattr(self, f"{lane}_window") for lane in Lane}
 
     @property
     def outbound(self) -> Rules:

@@ -1,5 +1,6 @@
 """The sweeper's side of the records: what waits without a message, what nobody holds any more, what is due."""
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from shared import records
 from shared.changes import expiry_argument, removal_argument, script
 from shared.ended import job_ended
+from shared.fair import NO_WINDOWS, Windows, ready_steps, share
 from shared.job_store import audio_addresses, patient_client, translated
 from shared.jobs import JobState, Lane
 from shared.ports import StepRef
@@ -20,8 +22,10 @@ NEVER = -math.inf
 class RedisSweepStore:
     """Everything here is bounded, and harmless when two sweepers do it at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, windows: Windows = NO_WINDOWS) -> None:
+        self._windows = windows
         self._redis: Any = patient_client(url)
+        self._release = self._redis.register_script(script("release"))
         self._remove = self._redis.register_script(script("remove"))
         self._doom = self._redis.register_script(script("doom"))
         self._deleted = self._redis.register_script(script("deleted"))
@@ -84,6 +88,15 @@ class RedisSweepStore:
                 self._redis.zadd(records.LEASES, {one: now}, xx=True)
                 self._note_sent(lane, [one], now)
                 found.append(StepRef(job_id, step, lane))
+        return found
+
+    def ready(self, lane: Lane, *, now: float) -> list[StepRef]:
+        """Return the steps of the lane whose tenants have room for them, and that nobody has sent: each once."""
+        found: list[StepRef] = []
+        with translated():
+            for tenant in sorted(self._redis.smembers(records.parking_key(lane))):
+                told = share(tenant, lane, self._windows, now=now)
+                found += ready_steps(self._release(args=[json.dumps(told)]))
         return found
 
     def busy_workers(self, *, now: float) -> set[str]:

@@ -84,7 +84,7 @@ def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.
         return not stopping.is_set()
 
     servers = Servers(
-        RedisSweepStore(settings.redis_url.get_secret_value()),
+        RedisSweepStore(settings.redis_url.get_secret_value(), windows=settings.windows),
         SweeperQueue(settings.broker_url.get_secret_value()),
         S3ObjectStore(settings),
         Pods(api_server()) if settings.pod_deletion_cost else None,

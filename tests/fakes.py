@@ -14,6 +14,7 @@ from shared.api_keys import ApiKey, digest_of
 from shared.errors import (
     AudioMissing,
     IdempotencyConflict,
+    LaneFull,
     QueueUnavailable,
     QuotaExceeded,
     StorageUnavailable,
@@ -33,6 +34,7 @@ from shared.ports import (
     Recorded,
     Reopened,
     Segment,
+    StepRef,
 )
 from shared.quotas import SCALE, charge, limited, wanted
 from shared.usage import Counted
@@ -117,9 +119,9 @@ class InMemoryJobStore:
     def segments(self, job_id: str) -> list[Segment]:
         return self.texts[job_id]
 
-    def waiting_steps(self, job_id: str) -> list[str]:
-        steps = self.steps[job_id]
-        return [name for name in self.jobs[job_id].segments() if steps.get(name, Step(name)).state is StepState.WAITING]
+    def waiting_steps(self, job: Job) -> list[str]:
+        steps = self.steps[job.id]
+        return [name for name in self.jobs[job.id].segments() if steps.get(name, Step(name)).state is StepState.WAITING]
 
     def segment_audio(self, job_id: str) -> dict[str, Audio | str]:
         steps = self.steps[job_id]
@@ -176,7 +178,14 @@ class InMemoryAsyncJobStore:
         records.announced = CATALOGUE
 
     async def create(
-        self, job: Job, request: SpeechRequest, *, key: str = "", fingerprint: str = "", limits: Limits = NO_LIMITS
+        self,
+        job: Job,
+        request: SpeechRequest,
+        *,
+        key: str = "",
+        fingerprint: str = "",
+        limits: Limits = NO_LIMITS,
+        most_ahead: int = 0,
     ) -> Recorded | str:
         if (job.tenant, key) in self.keys:
             owner, owners_fingerprint = self.keys[job.tenant, key]
@@ -184,10 +193,16 @@ class InMemoryAsyncJobStore:
                 raise IdempotencyConflict(owner)
             return owner
         used = self._used(job, limits)
+        if most_ahead and self._load(job.speaking_lane).waiting >= most_ahead:
+            raise LaneFull
         if key:
             self.keys[job.tenant, key] = (job.id, fingerprint)
         self.records.add(job, request)
-        return Recorded(self._load(job.lane).waiting, used)
+        ready = [StepRef(job.id, job.first_step, job.lane_of(job.first_step))]
+        return Recorded(self._load(job.lane).waiting, used, ready)
+
+    async def parked(self, job: Job) -> bool:
+        return False
 
     def _used(self, job: Job, limits: Limits) -> dict[Quota, int]:
         theirs = [one for one in self.records.jobs.values() if one.tenant == job.tenant]

@@ -59,14 +59,18 @@ def start_runtime(
         started_at: when the worker's process began, in Unix seconds; None for a child that replaces another.
     """
     tracing.start(settings, "worker")
-    jobs = RedisJobStore(settings.redis_url.get_secret_value(), usage_days=settings.usage_days)
-    objects = S3ObjectStore(settings)
+    queue, objects = worker_queue(app), S3ObjectStore(settings)
+    jobs = RedisJobStore(
+        settings.redis_url.get_secret_value(),
+        usage_days=settings.usage_days,
+        windows=settings.windows,
+        send=lambda step: queue.enqueue(step.job_id, step.step, lane=step.lane),
+    )
     leases, first_step = Leases(ready.handing_back), FirstStep(started_at)
     StuckWork(leases, settings.grace).start()
     Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
         courier = Courier(RedisWebhooks(settings.redis_url.get_secret_value()), settings.webhooks)
-        queue = worker_queue(app)
         return Runtime(settings, jobs, objects, queue, None, leases=leases, first_step=first_step, courier=courier)
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None
@@ -78,7 +82,7 @@ def start_runtime(
         terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
     live = RedisLiveSpeech(settings.redis_url.get_secret_value())
-    return Runtime(settings, jobs, objects, worker_queue(app), engine, shared, companions, leases, first_step, live)
+    return Runtime(settings, jobs, objects, queue, engine, shared, companions, leases, first_step, live)
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:

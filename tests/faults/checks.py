@@ -143,7 +143,8 @@ class Checks:
         found: dict[str, list[str]] = {name: self._redis.zrange(name, 0, -1) for name in ordered}
         found["garbage"] = list(self._redis.zrange("garbage", 0, -1))
         left = [f"{name}: {members}" for name, members in found.items() if members]
-        return left + list(self._redis.scan_iter("speaking:*", count=1000))
+        rest = ("speaking:*", "parked:*", "parking:*", "sent:*")
+        return left + [name for pattern in rest for name in self._redis.scan_iter(pattern, count=1000)]
 
     def left_at_the_broker(self) -> list[str]:
         """Queues that are not empty, ready and unacknowledged messages counted; connections of which nobody knows."""

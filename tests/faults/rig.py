@@ -35,6 +35,9 @@ SETTINGS = {  # all in seconds; short, so that a test need not wait for what hap
     "EMOTIVOICE_SWEEP_SECONDS": "1",
     "EMOTIVOICE_PATIENCE_SECONDS": "6",
     "EMOTIVOICE_UPLOAD_SECONDS": "20",
+    "EMOTIVOICE_INTERACTIVE_WINDOW": "2",  # so that steps wait for their tenant's turn in every cell
+    "EMOTIVOICE_BULK_WINDOW": "2",
+    "EMOTIVOICE_ASSEMBLY_WINDOW": "2",
 }
 DRAIN_SECONDS = 30.0
 READY_SECONDS = 60.0  # for everybody to reconnect after a fault

@@ -242,14 +242,14 @@ def test_a_long_job_is_planned_spoken_and_joined(stores: Stores) -> None:
     stores.start(job, "plan")
     segments = [Segment("一。", 0.4), Segment("two.", 0.8)]
     stores.worker.plan(job.id, partial(lifecycle.finish_plan, token="t1", segments=2), segments)
-    assert stores.worker.waiting_steps(job.id) == ["0", "1"]
+    assert stores.worker.waiting_steps(stores.view(job).job) == ["0", "1"]
     parts = [audio_of(), audio_of()]
 
     for step, part in zip(("1", "0"), reversed(parts), strict=True):
         stores.start(job, step)
         stores.finish(job, step, audio=part)
 
-    assert stores.worker.waiting_steps(job.id) == []
+    assert stores.worker.waiting_steps(stores.view(job).job) == []
     assert stores.worker.segments(job.id) == segments
     assert stores.worker.segment(job.id, "1") == segments[1]
     assert stores.worker.segment_audio(job.id) == dict(zip("01", parts, strict=True))
@@ -360,7 +360,7 @@ def test_a_long_job_that_failed_goes_on_with_what_it_lacks(stores: Stores) -> No
     assert isinstance(again, Reopened)
     assert again.steps == ["1", "2"]
     assert (again.job.segments_done, again.job.failure) == (1, None)
-    assert stores.worker.waiting_steps(job.id) == ["1", "2"]
+    assert stores.worker.waiting_steps(stores.view(job).job) == ["1", "2"]
     assert stores.start(job, "1", token="t2") is Outcome.APPLIED
     assert stores.finish(job, "1", token="t1", audio=audio_of()) is Outcome.FENCED
 
@@ -383,7 +383,7 @@ def test_a_segment_that_is_lost_is_spoken_again_and_then_joined(stores: Stores) 
     stores.decided(job, "join", partial(lifecycle.put_back, token="t1"))
 
     assert stores.worker.segment_audio(job.id)["0"] == parts[0]
-    assert stores.worker.waiting_steps(job.id) == ["1"]
+    assert stores.worker.waiting_steps(stores.view(job).job) == ["1"]
     assert stores.start(job, "join", token="t2") is Outcome.NOT_READY
     assert stores.start(job, "1", token="t2") is Outcome.APPLIED
     assert stores.finish(job, "1", token="t2", audio=parts[1]) is Outcome.APPLIED

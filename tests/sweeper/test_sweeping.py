@@ -29,6 +29,7 @@ class FakeRecords:
         self.held_for = 0.0
         self.stranded_steps: list[StepRef] = []
         self.lapsed_steps: list[StepRef] = []
+        self.ready_steps: list[StepRef] = []
         self.jobs: dict[str, JobState] = {}
         self.garbage: list[str] = []
         self.busy: set[str] = set()
@@ -50,6 +51,9 @@ class FakeRecords:
     def lapsed(self, *, now: float, ready_messages: Mapping[Lane, int], patience: float) -> list[StepRef]:
         self.asked.append(("lapsed", now, ready_messages, patience))
         return self.lapsed_steps
+
+    def ready(self, lane: Lane, *, now: float) -> list[StepRef]:
+        return [step for step in self.ready_steps if step.lane is lane]
 
     def due(self, *, now: float, limit: int) -> list[str]:
         self._may_fail("due")
