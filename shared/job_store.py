@@ -64,6 +64,9 @@ FREE = (
     "local taken = redis.call('GET', KEYS[1]) "
     "if taken and cjson.decode(taken)[1] == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 )
+# Of a client that many tasks use: the others wait in turn. Hundreds that connect in one moment take longer than a
+# connection may, and the library's own pool refuses the 101st.
+MOST_CONNECTIONS = 32
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError)
 READERS = 16  # of the pool's 100 connections: all listeners of a job look at once when it changes
 # What uvloop says, where asyncio's own loop raises OSError, of a connection that was reset before the first command.
@@ -99,14 +102,17 @@ def patient_client(url: str) -> Any:
 
 def hasty_client(url: str) -> Any:
     """Return a client that gives up soon: somebody waits for the answer."""
-    return cast(Any, redis.asyncio.Redis).from_url(  # the library leaves its options untyped
+    pool = cast(Any, redis.asyncio.BlockingConnectionPool).from_url(  # the library leaves its options untyped
         url,
+        max_connections=MOST_CONNECTIONS,
+        timeout=3,
         decode_responses=True,
         socket_timeout=3,
         socket_connect_timeout=1,
         retry=AsyncRetry(ExponentialBackoff(cap=0.2, base=0.02), 3),
         retry_on_error=list(UNREACHABLE),
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 class RedisJobStore:

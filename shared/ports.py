@@ -314,6 +314,14 @@ class JobQueue(Protocol):
         """
         ...
 
+    def enqueue_all(self, job_id: str, steps: Sequence[str], *, lane: Lane) -> None:
+        """Enqueue the steps in this order; return once the broker has confirmed them all.
+
+        Raises:
+            QueueUnavailable: it did not.
+        """
+        ...
+
 
 class AsyncJobQueue(Protocol):
     """The gateway's way to enqueue a step of a job."""

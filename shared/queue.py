@@ -1,8 +1,9 @@
 """The lanes on RabbitMQ, and the Celery app that both sides send through. Celery over Redis works too, less safely."""
 
 import asyncio
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
@@ -15,6 +16,8 @@ from shared import tracing
 from shared.errors import QueueUnavailable
 from shared.jobs import JOIN, PLAN, Lane
 from shared.publisher import BatchPublisher
+
+log = logging.getLogger(__name__)
 
 EXCHANGE = Exchange("tts", type="topic", durable=True)  # topic: on a direct one a delayed retry holds the only slot
 DEAD_EXCHANGE = Exchange("tts.dlx", type="topic", durable=True)
@@ -214,7 +217,30 @@ def failures(app: Celery) -> tuple[type[BaseException], ...]:
     return (OperationalError, KombuError, OSError, *errors, *transport.recoverable_connection_errors)  # "full" is there
 
 
-def worker_queue(app: Celery) -> CeleryJobQueue:
-    """Return a queue that waits out a restart of the broker: the work in hand is worth more."""
-    policy = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
-    return CeleryJobQueue(app, retry=True, retry_policy=policy)
+class WorkerQueue(CeleryJobQueue):
+    """The workers' end. It waits out a restart of the broker: the work in hand is worth more."""
+
+    def __init__(self, app: Celery) -> None:
+        policy = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
+        super().__init__(app, retry=True, retry_policy=policy)
+        self._batches = BatchPublisher(app, exchange=EXCHANGE.name)
+
+    def enqueue_all(self, job_id: str, steps: Sequence[str], *, lane: Lane) -> None:
+        """Wait once for the confirms of all; if the broker is away, one by one until it is back. Twice does no harm."""
+        if len(steps) > 1 and is_rabbitmq(str(self._app.conf.broker_url)):
+            try:
+                return asyncio.run(self._at_once(job_id, steps, lane))
+            except QueueUnavailable as error:
+                log.warning("the broker does not take the steps at once: %s", error)
+        for step in steps:
+            self.enqueue(job_id, step, lane=lane)
+        return None
+
+    async def _at_once(self, job_id: str, steps: Sequence[str], lane: Lane) -> None:
+        with tracing.publishing(queue_name(lane), task_id(job_id, steps[0])) as span:
+            messages = [_message(self._app, job_id, step, trace=span.traceparent) for step in steps]
+            await asyncio.gather(*(self._batches.publish(one, routing_key=queue_name(lane)) for one in messages))
+
+
+def worker_queue(app: Celery) -> WorkerQueue:
+    return WorkerQueue(app)

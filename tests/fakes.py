@@ -471,6 +471,10 @@ class InMemoryQueue:
         self.messages.append((job_id, step, lane))
         self.delays.append(delay_seconds)
 
+    def enqueue_all(self, job_id: str, steps: Sequence[str], *, lane: Lane) -> None:
+        for step in steps:
+            self.enqueue(job_id, step, lane=lane)
+
 
 class InMemoryAsyncQueue:
     """The gateway's end of the same list."""

@@ -165,8 +165,7 @@ def enqueue_next(job: Job, runtime: Runtime) -> None:
     if job.segments_done == job.segments_total:
         runtime.queue.enqueue(job.id, lifecycle.JOIN, lane=job.lane_of(lifecycle.JOIN))
         return
-    for step in runtime.jobs.waiting_steps(job):
-        runtime.queue.enqueue(job.id, step, lane=job.lane_of(step))
+    runtime.queue.enqueue_all(job.id, runtime.jobs.waiting_steps(job), lane=job.speaking_lane)
 
 
 def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:

@@ -5,8 +5,9 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -87,9 +88,10 @@ class Seat:
 
 
 class _Here(threading.local):
-    """The seat of the job that the calling thread works on."""
+    """The seat of the job that the calling thread works on, and whether somebody waits to hear it."""
 
     seat: Seat | None = None
+    hurries: bool = False
 
 
 _here = _Here()
@@ -101,12 +103,23 @@ def leave_engine() -> None:
         _here.seat.leave()
 
 
+@contextmanager
+def hurrying() -> Generator[None]:
+    """What the calling thread has spoken within the block waits for no other job."""
+    _here.hurries = True
+    try:
+        yield
+    finally:
+        _here.hurries = False
+
+
 @dataclass(eq=False)
 class _Call:
     """What one job wants spoken."""
 
     utterances: Sequence[Utterance]
     seat: Seat | None
+    hurries: bool
     answer: "Future[Spoken]" = field(default_factory=Future["Spoken"])
 
 
@@ -150,7 +163,7 @@ class SharedEngine:
         Raises:
             EngineError: as the engine does for these utterances alone.
         """
-        call = _Call(utterances, _here.seat)
+        call = _Call(utterances, _here.seat, _here.hurries)
         with self._changed:
             self._calls.append(call)
             if call.seat:
@@ -173,7 +186,7 @@ class SharedEngine:
         with self._changed:
             self._changed.wait_for(lambda: self._calls)
             deadline = time.monotonic() + PATIENCE_SECONDS
-            while self._coming and self._waiting() < self.batch_size:
+            while self._coming and self._waiting() < self.batch_size and not any(call.hurries for call in self._calls):
                 if not self._changed.wait(deadline - time.monotonic()):
                     self._coming.clear()  # something keeps them: the next batch does not wait for them again
             batch = [self._calls.popleft()]

@@ -1,6 +1,10 @@
 """Cut a long text into segments, each spoken by whichever worker is free."""
 
+import logging
+import threading
+
 from shared import jobs as lifecycle
+from shared.errors import QueueUnavailable
 from shared.jobs import Job, Outcome, SpeechRequest
 from shared.ports import Segment
 from shared.speech_length import estimated_seconds
@@ -8,6 +12,8 @@ from worker.attempt import enqueue_next
 from worker.engine.text.segmentation import Pause, Piece, split
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 # From here on a paragraph ends the segment, from there on a sentence does, and beyond the last anything does.
 SHORT_SECONDS, LONG_SECONDS, LONGEST_SECONDS = 20.0, 30.0, 50.0
@@ -27,7 +33,23 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
     )
     if change is None or change.outcome is not Outcome.APPLIED:
         raise StepLost(change.outcome if change else Outcome.MISSING)
-    enqueue_next(change.job, runtime)
+    if change.job.stream and len(segments) > 1:
+        _enqueue_first(change.job, len(segments), runtime)
+    else:
+        enqueue_next(change.job, runtime)
+
+
+def _enqueue_first(job: Job, segments: int, runtime: Runtime) -> None:
+    """Enqueue the first segment, which this worker may then speak at once; the others beside that."""
+
+    def others() -> None:
+        try:
+            runtime.queue.enqueue_all(job.id, [str(number) for number in range(1, segments)], lane=job.speaking_lane)
+        except QueueUnavailable:
+            log.warning("the broker is away: the sweeper will enqueue the segments", extra={"job_id": job.id})
+
+    runtime.queue.enqueue(job.id, "0", lane=job.speaking_lane)
+    threading.Thread(target=others, name="segments", daemon=True).start()
 
 
 def cut(text: str, *, speed: float = 1.0) -> list[Segment]:

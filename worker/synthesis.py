@@ -4,6 +4,7 @@ import hashlib
 import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -17,7 +18,7 @@ from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack
 from worker.attempt import enqueue_next
-from worker.batching import SharedEngine, leave_engine
+from worker.batching import SharedEngine, hurrying, leave_engine
 from worker.claims import Claims
 from worker.engine import Engine, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import Piece, split
@@ -123,7 +124,8 @@ def speak_text(
     for batch in _batches(utterances, engine.batch_size, first=1 if live else engine.batch_size):
         if results:
             lease.check()
-        spoken, seconds = each_spoken(engine, batch)
+        with hurrying() if live and not results else nullcontext():
+            spoken, seconds = each_spoken(engine, batch)
         if live:
             _send(live, pieces[len(results) :], spoken)
         results += spoken

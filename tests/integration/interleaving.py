@@ -5,7 +5,7 @@ time, up to its next access. The broker is a list, the object store a dict, the 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -50,6 +50,9 @@ class Broker:
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
         self.ready.append(Message(job_id, step))
+
+    def enqueue_all(self, job_id: str, steps: Sequence[str], *, lane: Lane) -> None:
+        self.ready += [Message(job_id, step) for step in steps]
 
     def enqueue_later(self, message: Message, seconds: float) -> None:
         self._later.append((self.now() + seconds, message))

@@ -152,3 +152,21 @@ def test_what_a_worker_rejects_is_kept(url: str, channel: Any) -> None:
 
     dead: Any = wait_for(lambda: channel.basic_get("tts.dead", no_ack=True))
     assert json.loads(dead.body)[0] == ["job-1", "0"]
+
+
+def test_many_steps_at_once_are_in_the_lane_in_their_order(url: str, channel: Any) -> None:
+    steps = [str(number) for number in range(150)]
+
+    worker_queue(make_app(url)).enqueue_all("job-1", steps, lane=Lane.BULK)
+
+    assert [taken(channel, Lane.BULK).properties["correlation_id"] for _ in steps] == [f"job-1:{n}" for n in steps]
+
+
+def test_steps_at_once_that_no_queue_takes_are_refused(url: str, channel: Any) -> None:
+    queue = worker_queue(make_app(url))
+    channel.queue_delete(queue_name(Lane.STANDIN))
+    try:
+        with pytest.raises(QueueUnavailable):
+            queue.enqueue_all("job-1", ["0", "1"], lane=Lane.STANDIN)
+    finally:
+        declare(url)

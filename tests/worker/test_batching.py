@@ -10,7 +10,7 @@ import pytest
 
 from tests.engines import ObedientEngine
 from tests.waiting import wait_for
-from worker.batching import PATIENCE_SECONDS, SharedEngine, Spoken, leave_engine, synthesize
+from worker.batching import PATIENCE_SECONDS, SharedEngine, Spoken, hurrying, leave_engine, synthesize
 from worker.engine import DeviceLost, EngineError, Speech, Utterance
 
 SENTENCE = "Hello there, number"
@@ -165,6 +165,17 @@ def test_a_batch_waits_for_a_job_that_is_coming_but_not_for_ever(engine: Obedien
 
     assert waited >= PATIENCE_SECONDS
     assert time.monotonic() - started - waited < PATIENCE_SECONDS  # it is not waited for twice
+    stuck.leave()
+
+
+def test_who_hurries_waits_for_no_other_job(engine: ObedientEngine, shared: SharedEngine) -> None:
+    stuck = shared.seat()
+    started = time.monotonic()
+
+    with hurrying():
+        synthesize(shared, [Utterance("Hello.", "hum")])
+
+    assert time.monotonic() - started < PATIENCE_SECONDS / 2
     stuck.leave()
 
 

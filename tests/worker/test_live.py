@@ -7,6 +7,7 @@ import numpy as np
 from shared.errors import StoreUnavailable
 from shared.jobs import Lane
 from shared.live import LivePiece
+from tests.waiting import wait_for
 from tests.worker.conftest import World
 from worker.attempt import Verdict
 
@@ -93,3 +94,14 @@ def test_a_text_that_somebody_listens_to_is_planned_where_it_is_spoken(world: Wo
         "0": Lane.INTERACTIVE,
         "join": Lane.ASSEMBLY,
     }
+
+
+def test_the_first_segment_is_enqueued_before_the_others(world: World) -> None:
+    job_id = world.submit("This is a sentence of a long text. " * 60, long=True)
+    world.jobs.jobs[job_id] = replace(world.jobs.jobs[job_id], stream=True)
+
+    assert world.deliver(job_id, "plan").verdict is Verdict.ACKNOWLEDGE
+
+    steps = world.jobs.jobs[job_id].segments()
+    wait_for(lambda: len(world.queue.messages) == len(steps))
+    assert world.queue.messages == [(job_id, step, Lane.INTERACTIVE) for step in steps]
