@@ -257,14 +257,14 @@ def test_a_step_whose_worker_and_message_are_both_gone_is_spoken(swept: Swept) -
 
 
 def test_no_duplicates_pile_up_while_nobody_works(swept: Swept) -> None:
-    patiences = 4
+    patiences, window = 4, SharedSettings().interactive_window
     with swept.fleet.without_worker(Lane.INTERACTIVE):
-        jobs = [swept.fleet.api.submit(f"In a long queue, {number}.") for number in range(200)]
-        wait_for(lambda: swept.ready_messages("tts.interactive") == 200)
+        jobs = [swept.fleet.api.submit(f"In a long queue, {number}.") for number in range(2 * window)]
+        wait_for(lambda: swept.ready_messages("tts.interactive") == window)  # the rest is parked
 
         swept.rounds_pass(int(patiences * PATIENCE_SECONDS / SWEEP_SECONDS), "republish")
 
-        assert swept.ready_messages("tts.interactive") == 200
+        assert swept.ready_messages("tts.interactive") == window
     assert {spoken(swept, job)["attempts"] for job in jobs} == {1}
 
 
