@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from shared import jobs as lifecycle
 from shared.errors import QueueUnavailable
@@ -14,6 +15,9 @@ from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+# What the first segment of a text that somebody listens to has over the others: it sounds for far longer than that.
+HEAD_START_SECONDS = 0.2
 
 # From here on a paragraph ends the segment, from there on a sentence does, and beyond the last anything does.
 SHORT_SECONDS, LONG_SECONDS, LONGEST_SECONDS = 20.0, 30.0, 50.0
@@ -34,22 +38,25 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
     if change is None or change.outcome is not Outcome.APPLIED:
         raise StepLost(change.outcome if change else Outcome.MISSING)
     if change.job.stream and len(segments) > 1:
-        _enqueue_first(change.job, len(segments), runtime)
+        _enqueue_first(change.job, runtime)
     else:
         enqueue_next(change.job, runtime)
 
 
-def _enqueue_first(job: Job, segments: int, runtime: Runtime) -> None:
-    """Enqueue the first segment, which this worker may then speak at once; the others beside that."""
+def _enqueue_first(job: Job, runtime: Runtime) -> None:
+    """Enqueue the first segment, which this worker may then speak at once; the others a little later."""
+    first, *rest = runtime.jobs.waiting_steps(job) or [""]
 
     def others() -> None:
+        time.sleep(HEAD_START_SECONDS)
         try:
-            runtime.queue.enqueue_all(job.id, [str(number) for number in range(1, segments)], lane=job.speaking_lane)
+            runtime.queue.enqueue_all(job.id, rest, lane=job.speaking_lane)
         except QueueUnavailable:
             log.warning("the broker is away: the sweeper will enqueue the segments", extra={"job_id": job.id})
 
-    runtime.queue.enqueue(job.id, "0", lane=job.speaking_lane)
-    threading.Thread(target=others, name="segments", daemon=True).start()
+    if first:  # else its turn has not come
+        runtime.queue.enqueue(job.id, first, lane=job.speaking_lane)
+        threading.Thread(target=others, name="segments", daemon=True).start()
 
 
 def cut(text: str, *, speed: float = 1.0) -> list[Segment]:
