@@ -13,7 +13,7 @@ from typing import Protocol
 
 from shared.errors import AudioMissing, JobError, StorageUnavailable
 from shared.jobs import JobState, Lane
-from shared.ports import JobQueue, StepRef
+from shared.ports import StepRef
 from sweeper.metrics import (
     DEAD_LETTERS,
     EXPIRED,
@@ -51,9 +51,10 @@ class Records(Protocol):
     def busy_workers(self, *, now: float) -> set[str]: ...
 
 
-class Lanes(JobQueue, Protocol):
+class Lanes(Protocol):
     """What is needed of shared.queue.SweeperQueue."""
 
+    def enqueue(self, job_id: str, step: str, *, lane: Lane) -> None: ...
     def ready_messages(self) -> dict[Lane, int]: ...
     def dead_letters(self) -> int: ...
 
