@@ -73,8 +73,14 @@ class Client:
     def submit_all(self, texts: Sequence[str]) -> list[Sent]:
         return [self.submit(text) for text in texts]
 
-    def get(self, path: str) -> httpx.Response:
-        return self._http.get(path)
+    def get(self, path: str, *, seconds: float = 10) -> httpx.Response:
+        """Return the answer; one that says to come again is asked for again: a connection may just have been reset."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self._http.get(path)
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                return answer
+            time.sleep(AGAIN_SECONDS)
 
     def close(self) -> None:
         self._http.close()
