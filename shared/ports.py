@@ -304,7 +304,7 @@ class ObjectStore(Protocol):
 
 
 class JobQueue(Protocol):
-    """The workers' way to enqueue a step of a job."""
+    """The way to enqueue a step of a job."""
 
     def enqueue(self, job_id: str, step: str, *, lane: Lane, delay_seconds: float = 0) -> None:
         """Return once the broker has confirmed the message, which it hands out after the delay. RabbitMQ can delay.
@@ -313,6 +313,10 @@ class JobQueue(Protocol):
             QueueUnavailable: it did not.
         """
         ...
+
+
+class WorkerJobQueue(JobQueue, Protocol):
+    """The workers' way, who enqueue all steps of a plan."""
 
     def enqueue_all(self, job_id: str, steps: Sequence[str], *, lane: Lane) -> None:
         """Enqueue the steps in this order; return once the broker has confirmed them all.

@@ -12,7 +12,7 @@ from shared.jobs import Lane
 from shared.lane_reader import LaneReader
 from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
-from shared.ports import Catalogue, JobQueue, JobStore, ObjectStore
+from shared.ports import Catalogue, JobStore, ObjectStore, WorkerJobQueue
 from shared.queue import worker_queue
 from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
@@ -36,7 +36,7 @@ class Runtime:
     settings: WorkerSettings
     jobs: JobStore
     objects: ObjectStore
-    queue: JobQueue
+    queue: WorkerJobQueue
     engine: Engine | None
     shared: SharedEngine | None = None  # the same engine, where jobs are spoken together
     companions: Companions | None = None
