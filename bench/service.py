@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("bench/results/service.json"))
     options = parser.parse_args()
     os.environ["EMOTIVOICE_ENGINE"] = "bench.engines:humming"
+    os.environ["EMOTIVOICE_INTERACTIVE_WINDOW"] = "0"  # a submission that is parked would not be enqueued
     with tempfile.TemporaryDirectory() as folder, _fleet(Path(folder)) as fleet:
         figures = [
             *overhead(fleet, jobs=options.jobs),

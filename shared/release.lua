@@ -6,6 +6,4 @@ for _, step in ipairs(redis.call('SMEMBERS', sent)) do
   if not redis.call('ZSCORE', 'waiting:' .. share.lane, step) then redis.call('SREM', sent, step) end
 end
 take_share(share, ready)
-redis.call(redis.call('EXISTS', 'parked:' .. share.lane .. ':' .. share.tenant) == 1 and 'SADD' or 'SREM',
-  'parking:' .. share.lane, share.tenant)
 return ready

@@ -7,31 +7,46 @@
 -- Appends what is to be sent now to `ready`, as lane and step in turn.
 local function take_share(share, ready)
   local of = share.lane .. ':' .. share.tenant
-  local sent, parked, all = 'sent:' .. of, 'parked:' .. of, 'parked:' .. share.lane
+  local sent, parked, all, waiting = 'sent:' .. of, 'parked:' .. of, 'parked:' .. share.lane, 'waiting:' .. share.lane
+  local function unpark(step)
+    if redis.call('ZREM', parked, step) == 1 then redis.call('ZREM', all, step) end
+  end
+  local function send(step)
+    redis.call('SADD', sent, step)
+    redis.call('ZADD', waiting, share.now, step)
+    ready[#ready + 1], ready[#ready + 2] = share.lane, step
+  end
+
+  local had_some = redis.call('EXISTS', parked) == 1
   for _, step in ipairs(share.left or {}) do
-    if redis.call('SREM', sent, step) == 0 and redis.call('ZREM', parked, step) == 1 then redis.call('ZREM', all, step) end
+    if redis.call('SREM', sent, step) == 0 and had_some then unpark(step) end
   end
   for _, step in ipairs(share.back or {}) do
     redis.call('SADD', sent, step)
-    if redis.call('ZREM', parked, step) == 1 then redis.call('ZREM', all, step) end
+    if had_some then unpark(step) end
   end
+
   local arrivals = share.arrivals or {}
-  for i = 1, #arrivals, 2 do
-    redis.call('ZADD', parked, arrivals[i], arrivals[i + 1])
-    redis.call('ZADD', all, arrivals[i], arrivals[i + 1])
-  end
-  if redis.call('EXISTS', parked) == 1 then
-    local room = share.window - redis.call('SCARD', sent)
-    local next = room > 0 and redis.call('ZPOPMIN', parked, room) or {}
+  if not had_some and #arrivals == 0 then return end
+  local room = share.window - redis.call('SCARD', sent)
+  if had_some and room > 0 then
+    local next = redis.call('ZPOPMIN', parked, room)
     for i = 1, #next, 2 do
       redis.call('ZREM', all, next[i])
-      redis.call('SADD', sent, next[i])
-      redis.call('ZADD', 'waiting:' .. share.lane, share.now, next[i])
-      ready[#ready + 1], ready[#ready + 2] = share.lane, next[i]
+      send(next[i])
+      room = room - 1
     end
   end
-  if #arrivals > 0 or #(share.left or {}) + #(share.back or {}) > 0 or #ready > 0 then
-    local some = redis.call('EXISTS', parked) == 1
-    redis.call(some and 'SADD' or 'SREM', 'parking:' .. share.lane, share.tenant)
+  local some = redis.call('EXISTS', parked) == 1
+  for i = 1, #arrivals, 2 do
+    if room > 0 and not some then
+      send(arrivals[i + 1])
+      room = room - 1
+    else
+      redis.call('ZADD', parked, arrivals[i], arrivals[i + 1])
+      redis.call('ZADD', all, arrivals[i], arrivals[i + 1])
+      some = true
+    end
   end
+  if some ~= had_some then redis.call(some and 'SADD' or 'SREM', 'parking:' .. share.lane, share.tenant) end
 end
