@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +76,13 @@ def plan(  # noqa: PLR0913, PLR0917 - the options of the command
     nodes: Annotated[int | None, typer.Option(min=1, help="How many nodes (GPUs) there may be.")] = None,
     node_start: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Until a new node is there.")] = 0,
     node_idle: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long an empty node is kept.")] = 0,
-    standby_nodes: Annotated[int, typer.Option(min=0, help="Nodes that are kept in any case.")] = 0,
+    standby_nodes: Annotated[
+        int, typer.Option(min=0, help="Nodes that are kept besides those in use, by standby pods.")
+    ] = 0,
+    standby_hours: Annotated[
+        str | None,
+        typer.Option(metavar="FROM..TO", help="When they are kept.", show_default="day and night"),
+    ] = None,
     grace: Annotated[float, typer.Option(min=10, metavar="SECONDS", help="terminationGracePeriodSeconds.")] = 630,
     idle_first: Annotated[
         bool, typer.Option("--idle-first", help="Idle workers go first, by pod-deletion-cost.")
@@ -123,6 +129,7 @@ def plan(  # noqa: PLR0913, PLR0917 - the options of the command
         node_idle,
         grace,
         idle_first,
+        _hours(standby_hours),
     )
     try:
         scaled = _scaled_object(lane, manifest)
@@ -264,6 +271,15 @@ def _time(text: str) -> datetime:
         raise typer.BadParameter(
             f"{text!r} is no time; it takes 10:00, or 2026-01-05T10:00", param_hint="--begins"
         ) from error
+
+
+def _hours(text: str | None) -> tuple[time, time] | None:
+    if text is None:
+        return None
+    begins, _, ends = (each.zfill(len("00:00")) for each in text.partition(".."))
+    if not all(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", each) for each in (begins, ends)) or begins >= ends:
+        raise typer.BadParameter(f"{text!r} are no hours; it takes 7:45..18:00", param_hint="--standby-hours")
+    return time.fromisoformat(begins), time.fromisoformat(ends)
 
 
 def _span(text: str | None, option: str) -> tuple[float, float] | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.events import Events
-from planner.supply import Nodes, Supply
+from planner.supply import Nodes
 from planner.trace import Trace
 
 LANE_MESSAGES = 100_000  # what `emotivoice init` bounds a lane to by default (shared/topology.py)
@@ -40,10 +40,10 @@ class Worker:
 class Lane:
     """The queue and its workers at a moment."""
 
-    def __init__(self, trace: Trace, supply: Supply, events: Events, *, warm: int, bound: int = LANE_MESSAGES) -> None:
-        """Begin with an empty queue and so many warm workers."""
-        self._trace, self._supply, self._events, self._bound = trace, supply, events, bound
-        self.nodes = Nodes(supply, events, in_use=warm)
+    def __init__(self, trace: Trace, nodes: Nodes, events: Events, *, warm: int, bound: int = LANE_MESSAGES) -> None:
+        """Begin with an empty queue and so many warm workers, which are those that use nodes."""
+        self._trace, self._supply, self._events, self._bound = trace, nodes.supply, events, bound
+        self.nodes = nodes
         self.waiting = deque[int]()
         self._workers = list[Worker]()
         self._idle = deque[Worker]()

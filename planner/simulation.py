@@ -12,11 +12,12 @@ from planner.hpa import SYNC_SECONDS, Autoscaler
 from planner.keda import Keda, Reading
 from planner.lane import LANE_MESSAGES, Lane
 from planner.scaled_object import Floor, ScaledObject
-from planner.supply import Supply
+from planner.supply import Nodes, Supply
 from planner.trace import Trace
 
 STATS_SECONDS = 5.0  # RabbitMQ's quorum_tick_interval: how often a queue counts its messages
 SCRAPE_SECONDS = 15.0  # how often Prometheus asks the gateway (docker/prometheus.yml)
+STANDBY_SECONDS = 30.0  # KEDA's pollingInterval of the standby pods, which it has by the clock
 OVERTIME_SECONDS = 4 * 3600.0  # how long after the last arrival what waits may still be worked on
 A_MONDAY = datetime(2026, 1, 5)
 
@@ -80,7 +81,8 @@ class _Simulation:
         self._keda = Keda(scaled)
         self._autoscaler = Autoscaler(scaled.limits)
         warm = replicas_at_rest(scaled, world.begins) if world.replicas is None else world.replicas
-        self._lane = Lane(trace, world.supply, self._events, warm=warm, bound=world.lane_messages)
+        nodes = Nodes(world.supply, self._events, in_use=warm, standby=world.supply.standby_at(world.begins))
+        self._lane = Lane(trace, nodes, self._events, warm=warm, bound=world.lane_messages)
         self._counted = deque([(0, 0)], maxlen=world.counts_behind + 1)
         self._oldest, self._busy = 0.0, 0
         self._gpu_seconds = 0.0
@@ -90,6 +92,8 @@ class _Simulation:
         self._events.every(SCRAPE_SECONDS, self._scrape, first=0)
         self._events.every(scaled.polling_seconds, self._poll, first=world.poll_phase)
         self._events.every(SYNC_SECONDS, self._sync, first=world.sync_phase)
+        if world.supply.standby_hours:
+            self._events.every(STANDBY_SECONDS, self._stand_by, first=0)
         self._events.at(trace.duration, self._count)
 
     def run(self) -> Outcome:
@@ -113,6 +117,10 @@ class _Simulation:
 
     def _scrape(self) -> None:
         self._oldest, self._busy = self._lane.oldest_seconds, self._lane.taken  # a worker has one job in hand at most
+
+    def _stand_by(self) -> None:
+        clock = self._world.begins + timedelta(seconds=self._events.now)
+        self._lane.nodes.stand_by(self._world.supply.standby_at(clock))
 
     def _count(self) -> None:
         self._gpu_seconds = self._lane.nodes.seconds()

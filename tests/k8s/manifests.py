@@ -70,3 +70,8 @@ def pods(documents: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+def gib(quantity: str) -> float:
+    units = {"Mi": 1 / 1024, "Gi": 1}
+    return float(quantity[:-2]) * units[quantity[-2:]]

@@ -1,4 +1,4 @@
-"""overlays/production-gpu: GPUs, the model's cache, standby, jobs spoken together, who is spared."""
+"""overlays/production-gpu: GPUs, the model's cache, jobs spoken together, who is spared."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ from planner import manifest
 from planner.scaled_object import Age, Busy
 from shared.jobs import Lane
 from sweeper import pod_costs
-from tests.k8s.manifests import K8S, composed, containers, needs_kubectl, of_kind, overlay, pods
+from tests.k8s.manifests import K8S, composed, containers, gib, needs_kubectl, of_kind, overlay, pods
 from worker import metrics
 from worker.settings import WorkerSettings
 
@@ -44,8 +44,8 @@ def test_a_worker_with_the_model_has_a_gpu_to_itself_and_shared_memory(pod: str)
     assert worker["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert worker["image"].partition(":")[0].endswith("emotivoice-worker-gpu")
     assert (told["EMOTIVOICE_ENGINE"], told["EMOTIVOICE_DEVICE"]) == ("emotivoice", "cuda")
-    assert float(str(told["EMOTIVOICE_MEMORY_LIMIT_GIB"])) < _gib(worker["resources"]["limits"]["memory"])
-    assert 4 <= _gib(worker["resources"]["requests"]["memory"]) <= _gib(worker["resources"]["limits"]["memory"]) <= 8
+    assert float(str(told["EMOTIVOICE_MEMORY_LIMIT_GIB"])) < gib(worker["resources"]["limits"]["memory"])
+    assert 4 <= gib(worker["resources"]["requests"]["memory"]) <= gib(worker["resources"]["limits"]["memory"]) <= 8
     assert told["OMP_NUM_THREADS"] == worker["resources"]["limits"]["cpu"]
     assert volumes(pod)[mounts(worker)["/dev/shm"]["name"]]["emptyDir"]["medium"] == "Memory"
 
@@ -61,24 +61,15 @@ def test_a_worker_without_the_model_takes_no_gpu(pod: str) -> None:
 
 def test_the_stand_in_has_the_builtin_engine() -> None:
     told = {each["name"]: each.get("value") for each in spec("worker-standin")["containers"][0]["env"]}
-    assert (told["EMOTIVOICE_LANE"], told["EMOTIVOICE_ENGINE"]) == (Lane.STANDIN, WorkerSettings.model_fields["engine"].default)
+    assert (told["EMOTIVOICE_LANE"], told["EMOTIVOICE_ENGINE"]) == (
+        Lane.STANDIN,
+        WorkerSettings.model_fields["engine"].default,
+    )
 
 
 def test_whoever_needs_a_gpu_goes_to_the_same_nodes() -> None:
-    places = [(spec(pod)["nodeSelector"], spec(pod)["tolerations"]) for pod in (*GPU, "standby", "prepare")]
+    places = [(spec(pod)["nodeSelector"], spec(pod)["tolerations"]) for pod in (*GPU, "prepare")]
     assert all(each == places[0] for each in places)
-
-
-def test_a_worker_fits_where_a_standby_pod_was_and_that_one_goes_at_once() -> None:
-    (standby,) = spec("standby")["containers"]
-    (worker,) = spec("worker-interactive")["containers"]
-    initial = spec("worker-interactive")["initContainers"][0]
-
-    for resource in ("cpu", "memory"):
-        assert standby["resources"]["requests"][resource] == worker["resources"]["requests"][resource]
-    assert _gib(initial["resources"]["requests"]["memory"]) <= _gib(worker["resources"]["requests"]["memory"])
-    assert standby["resources"]["limits"]["nvidia.com/gpu"] == worker["resources"]["limits"]["nvidia.com/gpu"]
-    assert spec("standby")["terminationGracePeriodSeconds"] == 0
 
 
 def test_the_model_s_folder_is_one_from_the_node_to_the_engine() -> None:
@@ -182,8 +173,3 @@ def test_without_the_component_the_sweeper_has_no_token_and_asks_nobody() -> Non
     sweeper = str(pods(composed(resources=["base"]))["sweeper"])
     assert "serviceAccountToken" not in sweeper
     assert "POD_DELETION_COST" not in sweeper
-
-
-def _gib(quantity: str) -> float:
-    units = {"Mi": 1 / 1024, "Gi": 1}
-    return float(quantity[:-2]) * units[quantity[-2:]]

@@ -192,7 +192,7 @@ def test_what_is_not_part_of_the_service_reaches_no_server() -> None:
 
 @needs_kubectl
 def test_ports_are_those_that_the_processes_listen_on() -> None:
-    defaults = {"gateway": {"http": GatewaySettings().gateway_port}, "init": {}, "standby": {}, "prepare": {}}
+    defaults = {"gateway": {"http": GatewaySettings().gateway_port}, "init": {}, "prepare": {}}
     defaults |= {"sweeper": {"health": SweeperSettings().sweeper_health_port}}
     documents = overlay("production-gpu")
 

@@ -264,14 +264,13 @@ def test_gateway_and_sweeper_have_the_time_to_stop_that_they_take() -> None:
 
 
 @needs_kubectl
-def test_interactive_goes_before_bulk_and_both_before_what_only_keeps_room() -> None:
+def test_interactive_goes_before_bulk_and_both_before_what_has_no_class() -> None:
     classes = {name: each["value"] for name, each in of_kind(documents("production-gpu"), "PriorityClass").items()}
     of_pods = {name: pod["spec"].get("priorityClassName") for name, pod in pods(documents("production-gpu")).items()}
     of_pods.pop("prepare")
 
-    assert classes["emotivoice-interactive"] > classes["emotivoice-bulk"] > 0 > classes["emotivoice-standby"] >= -10
+    assert classes["emotivoice-interactive"] > classes["emotivoice-bulk"] > 0
     assert of_pods.pop("worker-bulk") == "emotivoice-bulk"
-    assert of_pods.pop("standby") == "emotivoice-standby"
     assert set(of_pods.values()) == {"emotivoice-interactive"}
 
 
@@ -279,7 +278,7 @@ def test_interactive_goes_before_bulk_and_both_before_what_only_keeps_room() -> 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_deployment_of_ours_can_lose_a_node(name: str) -> None:
     budgets = of_kind(documents(name), "PodDisruptionBudget")
-    deployments = {each: one for each, one in of_kind(documents(name), "Deployment").items() if each != "standby"}
+    deployments = of_kind(documents(name), "Deployment")
 
     assert {each: one["spec"]["selector"] for each, one in budgets.items()} == {
         each: one["spec"]["selector"] for each, one in deployments.items()

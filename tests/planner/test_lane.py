@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import time
 
 import numpy as np
 import pytest
@@ -116,7 +117,19 @@ def test_standby_nodes_cost_and_save_the_wait_for_a_node() -> None:
     standby = run(EAGER, load, World(replace(slow, standby_nodes=1), poll_phase=2))
 
     assert waiting.waits[0] - standby.waits[0] == pytest.approx(50)
-    assert standby.gpu_seconds == pytest.approx(400)
+    # Its own node, and from 12 s to 62 s the one that is fetched for it when the worker takes that.
+    assert standby.gpu_seconds == pytest.approx(400 + 50)
+
+
+def test_standby_nodes_are_kept_in_their_hours_only() -> None:
+    day = jobs(until=24 * 3600, engine=1)
+    office = Supply(
+        standby_nodes=2, standby_hours=(time(7, 45), time(18)), node_start_seconds=60, node_idle_seconds=600
+    )
+
+    outcome = run(EAGER, day, World(office))
+
+    assert outcome.gpu_seconds == pytest.approx(2 * (10.25 * 3600 + 600))
 
 
 def test_there_are_never_more_workers_at_work_than_nodes() -> None:

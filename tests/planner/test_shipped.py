@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from planner import engine_seconds, formula, manifest, trace
 from planner.report import Report, report
@@ -13,7 +14,9 @@ from planner.scaled_object import ScaledObject
 from planner.simulation import World, simulate
 from planner.supply import Supply
 
-KEDA = Path(__file__).resolve().parent.parent.parent / "k8s" / "keda"
+K8S = Path(__file__).resolve().parent.parent.parent / "k8s"
+KEDA = K8S / "keda"
+STANDBY = K8S / "components" / "standby" / "scaledobject-standby.yaml"
 SEGMENT = engine_seconds.parse("lognormal 0.2 cv 0.5")
 TARGET_SECONDS = 0.8
 WORKDAY = datetime(2026, 1, 5, 10)
@@ -45,6 +48,20 @@ def test_a_burst_from_2_to_35_jobs_a_second(seed: int) -> None:
     eight = next(at for at, replicas in result.changes if replicas >= 8)
     assert 60 < eight < 60 + 90 - 20  # asked for so early that they are warm by then
     assert result.waits_after.p99 < TARGET_SECONDS
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_burst_without_a_node_at_hand_takes_the_standby_pods_that_are_shipped(seed: int) -> None:
+    """As many as k8s/components/standby has in office hours are enough; two fewer are not."""
+    (clock,) = yaml.safe_load(STANDBY.read_text())["spec"]["triggers"]
+    shipped_nodes = int(clock["metadata"]["desiredReplicas"])
+
+    def p99(standby_nodes: int) -> float:
+        supply = Supply(20, node_start_seconds=120, node_idle_seconds=600, standby_nodes=standby_nodes)
+        world, burst = World(supply, begins=WORKDAY), "2 rps for 60 s, 35 rps for 10 min"
+        return run(shipped("interactive"), burst, seed=seed, after=60 + 90, world=world).waits_after.p99
+
+    assert p99(shipped_nodes) < TARGET_SECONDS < p99(shipped_nodes - 2)  # between them it depends on the seed
 
 
 def test_a_day_costs_less_than_two_fifths_of_the_fixed_fleet_with_the_same_p99() -> None:
