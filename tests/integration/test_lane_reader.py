@@ -99,7 +99,7 @@ def test_what_is_dead_goes_to_the_dead_letter_queue(reader: LaneReader, url: str
     [
         (b"{broken", {"task": "tts.speak"}),
         (b"[[1, 2, 3], {}, {}]", {"task": "tts.speak"}),
-        (b'[["one", "plan"], {}, {}]', {"task": "tts.plan"}),
+        (b'[["one", "join"], {}, {}]', {"task": "tts.join"}),
         (b"[]", {}),
     ],
 )
