@@ -113,6 +113,8 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
         ((*BURST, "--engine-seconds", "soon"), "the engine's seconds are 'soon'; they may be 0.2"),
         ((*BURST, "--manifest", "none.yaml"), "none.yaml can't be read"),
         ((*BURST, "--begins", "noon"), "'noon' is no time; it takes 10:00"),
+        ((*BURST, "--standby-hours", "18:00..7:45"), "'18:00..7:45' are no hours; it takes 7:45..18:00"),
+        ((*BURST, "--standby-hours", "8..18"), "'8..18' are no hours"),
         ((*BURST, "--broker-away", "9"), "'9' is no span; it takes seconds such as 120..300"),
         ((*BURST, "--prometheus-away", "9..3"), "'9..3' is no span"),
         (

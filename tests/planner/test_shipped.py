@@ -6,17 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from planner import engine_seconds, formula, manifest, trace
 from planner.report import Report, report
-from planner.scaled_object import ScaledObject
+from planner.scaled_object import Floor, ScaledObject
 from planner.simulation import World, simulate
 from planner.supply import Supply
 
-K8S = Path(__file__).resolve().parent.parent.parent / "k8s"
-KEDA = K8S / "keda"
-STANDBY = K8S / "components" / "standby" / "scaledobject-standby.yaml"
+KEDA = Path(__file__).resolve().parent.parent.parent / "k8s" / "keda"
 SEGMENT = engine_seconds.parse("lognormal 0.2 cv 0.5")
 TARGET_SECONDS = 0.8
 WORKDAY = datetime(2026, 1, 5, 10)
@@ -50,18 +47,20 @@ def test_a_burst_from_2_to_35_jobs_a_second(seed: int) -> None:
     assert result.waits_after.p99 < TARGET_SECONDS
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
-def test_the_burst_without_a_node_at_hand_takes_the_standby_pods_that_are_shipped(seed: int) -> None:
-    """As many as k8s/components/standby has in office hours are enough; two fewer are not."""
-    (clock,) = yaml.safe_load(STANDBY.read_text())["spec"]["triggers"]
-    shipped_nodes = int(clock["metadata"]["desiredReplicas"])
+@pytest.mark.parametrize(("floor", "standby_nodes", "met"), [(2, 0, False), (2, 1, False), (2, 10, True), (8, 0, True)])
+def test_where_nodes_take_two_minutes_the_burst_needs_warm_workers_or_many_standby_nodes(
+    floor: int, standby_nodes: int, met: bool
+) -> None:
+    scaled = shipped("interactive")
+    raised = [replace(each, replicas=floor) if isinstance(each, Floor) else each for each in scaled.triggers]
+    supply = Supply(20, node_start_seconds=120, node_idle_seconds=600, standby_nodes=standby_nodes)
+    world = World(supply, begins=WORKDAY)
 
-    def p99(standby_nodes: int) -> float:
-        supply = Supply(20, node_start_seconds=120, node_idle_seconds=600, standby_nodes=standby_nodes)
-        world, burst = World(supply, begins=WORKDAY), "2 rps for 60 s, 35 rps for 10 min"
-        return run(shipped("interactive"), burst, seed=seed, after=60 + 90, world=world).waits_after.p99
+    result = run(
+        replace(scaled, triggers=tuple(raised)), "2 rps for 60 s, 35 rps for 10 min", seed=1, after=60 + 90, world=world
+    )
 
-    assert p99(shipped_nodes) < TARGET_SECONDS < p99(shipped_nodes - 2)  # between them it depends on the seed
+    assert (result.waits_after.p99 < TARGET_SECONDS) is met
 
 
 def test_a_day_costs_less_than_two_fifths_of_the_fixed_fleet_with_the_same_p99() -> None:
