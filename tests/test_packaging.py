@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 from typing import Any, cast
 
@@ -119,9 +120,8 @@ def test_workers_of_one_lane_are_never_of_two_engines() -> None:
 
 def test_the_gpu_image_has_torch_and_all_that_the_model_s_lock_names() -> None:
     stages = dockerfile()
-    built = "".join(stages[name] for name in ancestry("build-gpu", stages))
-    assert "--require-hashes -r requirements-model.lock" in built
-    assert "-r requirements-torch.txt" in built
+    assert "--require-hashes -r requirements-model.lock" in stages["build-gpu"]
+    assert "--target /opt/torch --no-cache --compile-bytecode -r requirements-torch.txt" in stages["torch"]
     assert "COPY --from=build-gpu /opt/venv /opt/venv" in stages["worker-gpu"]
     model_dir = re.search(r"EMOTIVOICE_MODEL_DIR=(\S+)", stages["worker-gpu"])
     assert model_dir
@@ -180,11 +180,34 @@ def test_a_change_of_our_code_changes_one_small_layer_only(target: str) -> None:
     dependencies = re.findall(r"^COPY --from=(\S+)", "\n".join(layers[:-1]), re.MULTILINE)
 
     assert layers[-1] == "COPY --from=code /opt/emotivoice /opt/emotivoice"
-    assert dependencies == ["build-gpu" if target == "worker-gpu" else "build"]
-    copied = re.findall(
-        r"^COPY (.+) \./$", "".join(stages[name] for name in ancestry(dependencies[0], stages)), re.MULTILINE
-    )
-    assert all(source.startswith("requirements") for source in " ".join(copied).split())
+    assert dependencies == (["torch", "build-gpu"] if target == "worker-gpu" else ["build"])
+    assert all(source.startswith("requirements") for each in dependencies for source in copied_into(each, stages))
+
+
+def test_torch_is_a_layer_below_those_that_a_lock_changes_and_changes_with_none_of_them() -> None:
+    """It is most of the image, so a bump of another dependency must not send it again."""
+    stages = dockerfile()
+
+    assert copied_into("torch", stages) == ["requirements-uv.lock", "requirements-torch.txt"]
+    assert re.findall(r"^COPY --from=(\S+)", stages["worker-gpu"], re.MULTILINE) == ["torch", "build-gpu", "code"]
+
+
+def test_torch_is_found_behind_what_the_lock_names(tmp_path: Path) -> None:
+    """By the same .pth, in an environment made as the image's is."""
+    (line,) = re.findall(r"echo /opt/torch > /opt/venv/(\S+)$", dockerfile()["build-gpu"], re.MULTILINE)
+    assert f"FROM python:{line.split('/')[1].removeprefix('python')}-" in (ROOT / "docker" / "Dockerfile").read_text()
+    venv.create(tmp_path / "venv", symlinks=True)
+    (packages,), torch = (tmp_path / "venv" / "lib").glob("python*/site-packages"), tmp_path / "torch"
+    torch.mkdir()
+    (packages / Path(line).name).write_text(f"{torch}\n")
+    for folder, modules in ((packages, ["both"]), (torch, ["both", "only"])):
+        for module in modules:
+            (folder / f"{module}.py").write_text("")
+
+    program = "import both, only; print(both.__file__, only.__file__)"
+    done = subprocess.run([tmp_path / "venv/bin/python", "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [str(packages / "both.py"), str(torch / "only.py")]
 
 
 def test_the_dockerfile_pins_its_bases_and_needs_no_other_frontend() -> None:
@@ -212,6 +235,12 @@ def dockerfile() -> dict[str, str]:
     """Each stage with its own lines."""
     text = (ROOT / "docker" / "Dockerfile").read_text()
     return dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def copied_into(target: str, stages: dict[str, str]) -> list[str]:
+    """What a stage that only builds is made of."""
+    lines = "".join(stages[name] for name in ancestry(target, stages))
+    return [source for each in re.findall(r"^COPY (.+) \./$", lines, re.MULTILINE) for source in each.split()]
 
 
 def ancestry(target: str, stages: dict[str, str]) -> list[str]:
