@@ -101,7 +101,7 @@ class Courier:
             if self._webhooks.claim(name, token=token, seconds=seconds):
                 self._threads.submit(self._deliver, parcel, token, receiver)
                 return
-        except BaseException:
+        except BaseException:  # whatever it is, the place is free again
             self._leave(receiver)
             raise
         self._leave(receiver)  # it came twice
