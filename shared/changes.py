@@ -113,14 +113,14 @@ def creation_argument(  # noqa: PLR0913 - every argument by name
     lane = job.lane_of(job.first_step)
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
-        ["ZADD", records.jobs_key(job.tenant), "0", job.id],
+        ["ZADD", records.children_key(job.parent) if job.parent else records.jobs_key(job.tenant), "0", job.id],
         *_job_commands(None, job),
     ]
     arrival = (job.created_at, member(job.id, job.first_step))
     argument: dict[str, Any] = {
         "job": [records.job_key(job.id), ""],
         "commands": commands,
-        "shares": [share(job.tenant, lane, windows, now=job.created_at, arrivals=[arrival])],
+        "shares": [share(job.tenant, lane, windows, now=job.created_at, arrivals=[arrival], flow=job.parent)],
         "queue": [records.waiting_key(lane), records.parked_key(lane, job.tenant)],
     }
     argument["limits"] = limits_argument(job, limits)
@@ -189,10 +189,12 @@ def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], 
 
 def removal_argument(raw_job: str, job: Job, addresses: Sequence[str], *, now: float) -> str:
     """Return the argument of `remove.lua` that forgets a finished job."""
-    indexes = (records.jobs_key(job.tenant), records.state_key(job.tenant, job.state), records.EXPIRING)
+    indexes = [records.jobs_key(job.tenant), records.state_key(job.tenant, job.state), records.EXPIRING]
+    indexes += [records.children_key(job.parent)] if job.parent else []
     commands = [
         *_no_longer_open(job),  # it may have been opened again just now
         *used_commands(job, None),
+        *([["HINCRBY", records.counts_key(job.parent), str(job.state), "-1"]] if job.parent else []),
         ["DEL", *(key(job.id) for key in (records.job_key, records.request_key, records.steps_key))],
         ["DEL", *(key(job.id) for key in (records.segments_key, records.events_key))],
         *(["ZREM", index, job.id] for index in indexes),
@@ -216,17 +218,32 @@ def _removal(
 def _job_commands(was: Job | None, job: Job) -> list[Command]:
     commands: list[Command] = [["SET", records.job_key(job.id), records.dump(job)], *used_commands(was, job)]
     if was is None or was.state is not job.state:
-        commands += [["ZADD", records.state_key(job.tenant, job.state), "0", job.id]]
-        commands += [["ZREM", records.state_key(job.tenant, was.state), job.id]] if was else []
+        commands += _state_commands(was, job)
     if was is None or job.finished:
         commands += [["ZADD", records.EXPIRING, str(job.expires_at), job.id]]
     event: dict[str, object] = {name: getattr(job, name) for name in ("state", "segments_done", "segments_total")}
     event |= {"failure": asdict(job.failure)} if job.failure else {}
-    commands += [
-        ["XADD", records.events_key(job.id), "MAXLEN", "~", str(EVENTS_KEPT), "*", "data", json.dumps(event)],
-        ["PUBLISH", records.CHANGED, job.id],
-    ]
+    commands += _news(job.id, event)
+    if job.parent:
+        commands += _news(job.parent, {"job_id": job.id, "kind": job.kind, **event})
     return commands
+
+
+def _news(of: str, event: dict[str, object]) -> list[Command]:
+    return [
+        ["XADD", records.events_key(of), "MAXLEN", "~", str(EVENTS_KEPT), "*", "data", json.dumps(event)],
+        ["PUBLISH", records.CHANGED, of],
+    ]
+
+
+def _state_commands(was: Job | None, job: Job) -> list[Command]:
+    """Keep the tenant's index by state; of what belongs to a book or batch its counts by state."""
+    if job.parent:
+        counts = records.counts_key(job.parent)
+        left = [["HINCRBY", counts, str(was.state), "-1"]] if was else []
+        return [["HINCRBY", counts, str(job.state), "1"], *left]
+    left = [["ZREM", records.state_key(job.tenant, was.state), job.id]] if was else []
+    return [["ZADD", records.state_key(job.tenant, job.state), "0", job.id], *left]
 
 
 def _open_commands(job: Job, step: Step, now: float) -> list[Command]:
@@ -271,7 +288,8 @@ def _shares(
     lane, name = job.lane_of(step.name), member(job.id, step.name)
     if segments:
         arrivals = [(in_order(now, n), member(job.id, str(n))) for n in range(len(segments))]
-        return [share(job.tenant, job.speaking_lane, windows, now=now, arrivals=arrivals)]
+        flow = job.parent or job.id
+        return [share(job.tenant, job.speaking_lane, windows, now=now, arrivals=arrivals, flow=flow)]
     if was.step.state is StepState.WAITING and step.state is StepState.RUNNING:
         return [share(job.tenant, lane, windows, now=now, left=[name])]
     if was.step.state is not StepState.WAITING and step.state is StepState.WAITING:

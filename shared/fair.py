@@ -25,6 +25,7 @@ def share(  # noqa: PLR0913 - every argument by name
     left: Sequence[str] = (),
     back: Sequence[str] = (),
     arrivals: Sequence[tuple[float, str]] = (),
+    flow: str = "",
 ) -> dict[str, Any]:
     """Return a tenant's share of a lane for `share.lua`.
 
@@ -32,10 +33,12 @@ def share(  # noqa: PLR0913 - every argument by name
         left: steps that wait no longer.
         back: steps whose message is in the queue already, or is sent by the caller.
         arrivals: steps that are to wait for their turn, with when they came.
+        flow: the long text, book or batch that they belong to: those of a tenant take turns.
     """
     told: dict[str, Any] = {"lane": lane, "tenant": tenant, "window": windows[lane] or NO_BOUND, "now": now}
     told |= {"left": list(left)} if left else {}
     told |= {"back": list(back)} if back else {}
+    told |= {"flow": flow} if flow else {}
     return told | ({"arrivals": [value for arrival in arrivals for value in arrival]} if arrivals else {})
 
 

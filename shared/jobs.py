@@ -37,6 +37,17 @@ class JobState(StrEnum):
     EXPIRED = "expired"
 
 
+class JobKind(StrEnum):
+    """What a job is for. All but speech belong to a book or a batch, their parent; the last four need no engine."""
+
+    SPEECH = "speech"
+    CHAPTER = "chapter"  # of a book is spoken
+    READING = "reading"  # a book's file becomes chapters
+    RENDER = "render"  # of a book: each chapter becomes a job of speech
+    EDITION = "edition"  # spoken chapters become one book in one format
+    INGEST = "ingest"  # each line of a batch becomes a job of speech
+
+
 FINISHED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
 
 
@@ -46,6 +57,17 @@ class StepState(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
+
+
+@dataclass(frozen=True)
+class Narration:
+    """How a chapter of a book is read, besides what holds for all of it. Voices are ids of the engine's."""
+
+    dialogue_voice: str = ""  # speaks what stands in quotes; "": the narrator does
+    speakers: dict[str, str] = field(default_factory=dict[str, str])  # a name in the text, and its voice
+    pronunciations: dict[str, str] = field(default_factory=dict[str, str])  # a word, and how it is written to be said
+    pause_scale: float = 1.0
+    language: str = ""  # BCP 47
 
 
 @dataclass(frozen=True)
@@ -64,6 +86,7 @@ class SpeechRequest:
     pitch_scale: float = 1.0
     energy_shift: float = 0.0
     energy_scale: float = 1.0
+    narration: Narration | None = None  # the text is a chapter with marks (worker/narration)
 
 
 @dataclass(frozen=True)
@@ -88,6 +111,9 @@ class Audio:
     words: tuple[tuple[str, float, float], ...] = ()  # word, start and end in seconds
     phonemes: str = ""  # the same of each phoneme, packed by shared/phonemes.py
     warnings: tuple[str, ...] = ()  # what was not spoken as it was written
+    parts: tuple[tuple[float, float], ...] = ()  # start and end of each of its segment's parts
+    retakes: tuple[str, ...] = ()  # what was spoken again because it did not pass, and why
+    measured: dict[str, float] = field(default_factory=dict[str, float])  # loudness and the like, by name
 
 
 @dataclass(frozen=True)
@@ -121,6 +147,8 @@ class Job:
     webhook_url: str = ""  # who is to be told how it ends, besides the tenant's webhooks
     webhook_events: tuple[str, ...] = ()  # of shared.webhooks.EVENT_TYPES; none: of all
     stream: bool = False  # somebody listens to it while it is spoken
+    kind: JobKind = JobKind.SPEECH
+    parent: str = ""  # the book or batch that it belongs to
 
     @property
     def finished(self) -> bool:
@@ -132,12 +160,17 @@ class Job:
         return (self.finished_at or self.created_at) + self.keep_seconds
 
     @property
+    def speaks(self) -> bool:
+        """Whether it has segments that an engine speaks."""
+        return self.kind in (JobKind.SPEECH, JobKind.CHAPTER)
+
+    @property
     def first_step(self) -> str:
         return PLAN if self.long else "0"
 
     def lane_of(self, step: str) -> Lane:
         """Plans and joins need no engine: assembly workers do them, but for the plan that a listener waits for."""
-        if step == JOIN or (step == PLAN and not self.stream):
+        if not self.speaks or step == JOIN or (step == PLAN and not self.stream):
             return Lane.ASSEMBLY
         return Lane.STANDIN if self.stand_in else self.lane
 

@@ -11,11 +11,25 @@ from shared.limits import NO_LIMITS, Limits, Quota
 
 
 @dataclass(frozen=True)
+class Part:
+    """A sentence of a narrated segment, spoken in its own way, and the silence after it."""
+
+    text: str  # as the engine gets it
+    pause_seconds: float
+    written: str = ""  # as the book has it, if that differs
+    voice: str = ""  # from here on: as the job's request, unless it is said
+    emotion: str = ""
+    emotion_strength: float | None = None
+    speed: float | None = None
+
+
+@dataclass(frozen=True)
 class Segment:
     """A piece of a long text, and the silence that follows it."""
 
     text: str
     pause_seconds: float
+    parts: tuple[Part, ...] = ()  # of a chapter: what to speak, instead of the text as a whole
 
 
 @dataclass(frozen=True)

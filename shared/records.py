@@ -6,8 +6,20 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from shared.jobs import NO_TENANT, Audio, Failure, Job, JobState, Lane, SpeechRequest, Step, StepState
-from shared.ports import Catalogue, JobNews, Segment
+from shared.jobs import (
+    NO_TENANT,
+    Audio,
+    Failure,
+    Job,
+    JobKind,
+    JobState,
+    Lane,
+    Narration,
+    SpeechRequest,
+    Step,
+    StepState,
+)
+from shared.ports import Catalogue, JobNews, Part, Segment
 
 CATALOGUE = "catalogue"
 STAND_IN_CATALOGUE = "catalogue:standin"
@@ -38,6 +50,16 @@ def segments_key(job_id: str) -> str:
 
 def events_key(job_id: str) -> str:
     return f"job:{job_id}:events"
+
+
+def counts_key(parent: str) -> str:
+    """How many jobs of a book or batch are in each state."""
+    return f"parent:{parent}:counts"
+
+
+def children_key(parent: str) -> str:
+    """The jobs of a book or batch."""
+    return f"parent:{parent}:jobs"
 
 
 def live_key(job_id: str) -> str:
@@ -74,7 +96,7 @@ def waiting_key(lane: Lane) -> str:
 
 
 def parked_key(lane: Lane, tenant: str = "") -> str:
-    """Steps that wait for their tenant's turn, by when they arrived; without a tenant all of them. shared/share.lua"""
+    """Steps that wait: a tenant's by their turn; without a tenant all, by when they arrived. shared/share.lua"""
     return f"parked:{lane}:{tenant}" if tenant else f"parked:{lane}"
 
 
@@ -127,6 +149,7 @@ def load_job(raw: str | bytes) -> Job:
     failure = fields.pop("failure")
     fields |= {"lane": Lane(fields["lane"]), "state": JobState(fields["state"])}
     fields["webhook_events"] = tuple(fields.get("webhook_events", ()))
+    fields["kind"] = JobKind(fields.get("kind", JobKind.SPEECH))
     return Job(failure=Failure(**failure) if failure else None, **fields)
 
 
@@ -139,7 +162,9 @@ def load_step(name: str, raw: str | bytes | None) -> Step:
 
 
 def load_request(raw: str | bytes) -> SpeechRequest:
-    return SpeechRequest(**json.loads(raw))
+    fields: dict[str, Any] = json.loads(raw)
+    narration: dict[str, Any] | None = fields.pop("narration", None)
+    return SpeechRequest(narration=Narration(**narration) if narration else None, **fields)
 
 
 def load_news(entry_id: str, data: str) -> JobNews:
@@ -150,14 +175,21 @@ def load_news(entry_id: str, data: str) -> JobNews:
 
 
 def load_segment(raw: str | bytes) -> Segment:
-    return Segment(**json.loads(raw))
+    fields: dict[str, Any] = json.loads(raw)
+    parts: Iterable[dict[str, Any]] = fields.pop("parts", ())
+    return Segment(parts=tuple(Part(**part) for part in parts), **fields)
 
 
 def load_audio(raw: str | bytes) -> Audio:
     fields: dict[str, Any] = json.loads(raw)
     words: Iterable[tuple[str, float, float]] = fields.pop("words")
-    warnings: Iterable[str] = fields.pop("warnings", ())
-    return Audio(words=tuple((word, start, end) for word, start, end in words), warnings=tuple(warnings), **fields)
+    parts: Iterable[tuple[float, float]] = fields.pop("parts", ())
+    fields |= {name: tuple(fields.get(name, ())) for name in ("warnings", "retakes")}
+    return Audio(
+        words=tuple((word, start, end) for word, start, end in words),
+        parts=tuple((start, end) for start, end in parts),
+        **fields,
+    )
 
 
 def load_catalogue(raw: str | bytes) -> Catalogue:

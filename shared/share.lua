@@ -1,13 +1,16 @@
 -- A tenant's share of a lane: at most so many of its steps wait in the broker's queue, the rest is parked here, in order.
 --   waiting:<lane>        all that wait in the queue, by when they were sent      sent:<lane>:<tenant>  the tenant's of these
---   parked:<lane>           all that are parked, by when they arrived                 parked:<lane>:<tenant>  the tenant's of these
---   parking:<lane>        the tenants of which some are parked
+--   parked:<lane>         all that are parked, by when they arrived           parked:<lane>:<tenant>  the tenant's of these, by turn
+--   parking:<lane>        the tenants of which some are parked                turns:<lane>:<tenant>   the turn that it is, and each flow's last
 -- share = {lane, tenant, window, now, left = {steps that wait no longer}, back = {steps that wait in the queue again},
---          arrivals = {when, step, when, step, ...}}
+--          arrivals = {when, step, when, step, ...}, flow}
+-- A flow is a long text, a book or a batch: its steps take turns with those of the tenant's other flows, and what belongs to
+-- none is next. (Start-time fair queueing, Goyal et al. 1996: a flow that comes later begins at the turn that it is.)
 -- Appends what is to be sent now to `ready`, as lane and step in turn.
 local function take_share(share, ready)
   local of = share.lane .. ':' .. share.tenant
   local sent, parked, all, waiting = 'sent:' .. of, 'parked:' .. of, 'parked:' .. share.lane, 'waiting:' .. share.lane
+  local turns = 'turns:' .. of
   local function unpark(step)
     if redis.call('ZREM', parked, step) == 1 then redis.call('ZREM', all, step) end
   end
@@ -36,17 +39,23 @@ local function take_share(share, ready)
       send(next[i])
       room = room - 1
     end
+    if #next > 0 then redis.call('HSET', turns, 'now', next[#next]) end
   end
   local some = redis.call('EXISTS', parked) == 1
+  if not some then redis.call('DEL', turns) end
+  local turn = tonumber(redis.call('HGET', turns, 'now') or '0')
+  if share.flow then turn = math.max(turn, tonumber(redis.call('HGET', turns, share.flow) or '0')) end
   for i = 1, #arrivals, 2 do
     if room > 0 and not some then
       send(arrivals[i + 1])
       room = room - 1
     else
-      redis.call('ZADD', parked, arrivals[i], arrivals[i + 1])
+      if share.flow or i == 1 then turn = turn + 1 end
+      redis.call('ZADD', parked, turn, arrivals[i + 1])
       redis.call('ZADD', all, arrivals[i], arrivals[i + 1])
       some = true
     end
   end
+  if share.flow and some and #arrivals > 0 then redis.call('HSET', turns, share.flow, turn) end
   if some ~= had_some then redis.call(some and 'SADD' or 'SREM', 'parking:' .. share.lane, share.tenant) end
 end

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared import records
-from shared.jobs import Audio, Job, SpeechRequest
+from shared.jobs import Audio, Job, JobKind, SpeechRequest
 from shared.shown import at, shown
 
 DUE = "webhook_due"  # events to be made deliveries of, and deliveries to be tried, by when
@@ -192,7 +192,7 @@ def history_key(tenant: str, webhook_id: str) -> str:
 
 def told(was: Job | None, job: Job, *, now: float) -> dict[str, object]:
     """Return the entry of a script's argument by which `told.lua` records that the job has ended, if it has."""
-    if not job.finished or (was and was.state is job.state):
+    if not job.finished or (was and was.state is job.state) or job.kind is not JobKind.SPEECH:
         return {}
     kind = f"job.{job.state}"
     event_id = f"evt_{job.id}_{job.state}_{int(now * 1000)}"

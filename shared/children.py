@@ -1,0 +1,140 @@
+"""The jobs of a book or a batch, its children: how workers make them, and how far they are.
+
+A child has an id that follows from its parent's and its own name, so that making it twice makes it once. It is in no
+list of its tenant's jobs, but in its parent's.
+"""
+
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from shared import records
+from shared.changes import creation_argument, final_argument, script
+from shared.ended import job_ended
+from shared.errors import QueueUnavailable
+from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, ready_steps
+from shared.job_store import CHANGED, hasty_client, patient_client, translated
+from shared.jobs import Job, JobState, SpeechRequest
+from shared.ports import StepRef
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 1000  # records in one command
+
+
+def child_id(parent: str, name: str) -> str:
+    """Return the id of a parent's child: the time of the parent's UUIDv7, then a hash. Equal names, equal ids."""
+    digest = hashlib.sha256(f"{parent}:{name}".encode()).digest()
+    return str(uuid.UUID(bytes=uuid.UUID(parent).bytes[:6] + _versioned(digest)))
+
+
+def _versioned(digest: bytes) -> bytes:
+    """Return ten bytes with UUIDv7's version and variant (RFC 9562)."""
+    ten = bytearray(digest[:10])
+    ten[0], ten[2] = 0x70 | ten[0] & 0x0F, 0x80 | ten[2] & 0x3F
+    return bytes(ten)
+
+
+class RedisChildJobs:
+    """The workers' and the sweeper's side. Calls wait out a restart of Redis."""
+
+    def __init__(
+        self, url: str, *, windows: Windows = NO_WINDOWS, send: Callable[[StepRef], None] | None = None
+    ) -> None:
+        """Args:
+        windows, send: as of shared.job_store.RedisJobStore.
+        """
+        self._windows, self._send = windows, send
+        self._redis: Any = patient_client(url)
+        self._commit = self._redis.register_script(script("commit"))
+
+    def create(self, job: Job, request: SpeechRequest) -> bool:
+        """Record a child, and enqueue it if it is its turn; whether it was new."""
+        if not job.parent:
+            raise ValueError("only a child is made here")
+        argument = creation_argument(job, request, key="", fingerprint="", windows=self._windows)
+        with translated():
+            reply, *more = self._commit(args=[argument])
+        if reply == 0:  # it is there, and its message may not be
+            return False
+        self._send_ready(ready_steps(more[1]))
+        return True
+
+    def jobs(self, ids: Sequence[str]) -> list[Job | None]:
+        """Return the records, in this order."""
+        found: list[Job | None] = []
+        with translated():
+            for start in range(0, len(ids), MOST_AT_ONCE):
+                raw: list[str | None] = self._redis.mget(
+                    [records.job_key(one) for one in ids[start : start + MOST_AT_ONCE]]
+                )
+                found += [records.load_job(one) if one else None for one in raw]
+        return found
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a child unless it is finished."""
+        with translated():
+            while raw := self._redis.get(records.job_key(job_id)):
+                job = records.load_job(raw)
+                if job.finished:
+                    return
+                after = job.cancelled(now=time.time())
+                windows = self._windows if self._send else NOTHING_GOES
+                reply, *more = self._commit(args=[final_argument(raw, job, after, now=time.time(), windows=windows)])
+                if reply == CHANGED:
+                    job_ended(after)
+                    self._send_ready(ready_steps(more[1]))
+                    return
+
+    def _send_ready(self, ready: Sequence[StepRef]) -> None:
+        for step in ready:
+            if self._send is None:
+                return
+            try:
+                self._send(step)
+            except QueueUnavailable as error:
+                log.warning("the sweeper has to send a step: %s", error)
+                return
+
+
+class AsyncRedisChildJobs:
+    """The gateway's side."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Any = hasty_client(url)
+
+    async def jobs(self, ids: Sequence[str]) -> list[Job | None]:
+        """Return the records, in this order."""
+        found: list[Job | None] = []
+        with translated():
+            for start in range(0, len(ids), MOST_AT_ONCE):
+                raw: list[str | None] = await self._redis.mget(
+                    [records.job_key(one) for one in ids[start : start + MOST_AT_ONCE]]
+                )
+                found += [records.load_job(one) if one else None for one in raw]
+        return found
+
+    async def counts(self, parent: str) -> dict[JobState, int]:
+        """Return how many children are in each state."""
+        with translated():
+            counted: dict[str, str] = await self._redis.hgetall(records.counts_key(parent))
+        return {state: int(counted.get(state, 0)) for state in JobState}
+
+    async def page(self, parent: str, *, after: str, limit: int) -> list[str]:
+        """Return ids of children, by their ids, beginning after one."""
+        with translated():
+            first = f"({after}" if after else "-"
+            return await self._redis.zrange(records.children_key(parent), first, "+", bylex=True, offset=0, num=limit)
+
+    async def forget(self, parent: str) -> None:
+        """Forget the counts and the list; the children are removed one by one."""
+        with translated():
+            await self._redis.delete(
+                records.counts_key(parent), records.children_key(parent), records.events_key(parent)
+            )
+
+    async def close(self) -> None:
+        await self._redis.aclose()
