@@ -78,17 +78,17 @@ def speaking_key(address: str) -> str:
     return f"speaking:{address}"
 
 
-def _of(tenant: str, name: str) -> str:
+def of_tenant(tenant: str, name: str) -> str:
     """Return the name of a tenant's own key. Those of `default` are as before there were tenants."""
     return name if tenant == NO_TENANT else f"tenant:{tenant}:{name}"
 
 
 def jobs_key(tenant: str) -> str:
-    return _of(tenant, "jobs")
+    return of_tenant(tenant, "jobs")
 
 
 def state_key(tenant: str, state: JobState) -> str:
-    return _of(tenant, f"jobs:{state}")
+    return of_tenant(tenant, f"jobs:{state}")
 
 
 def waiting_key(lane: Lane) -> str:
@@ -120,16 +120,16 @@ def warm_key(lane: Lane) -> str:
 
 def used_key(tenant: str, day: date) -> str:
     """What the tenant's jobs of a day count for."""
-    return _of(tenant, f"used:{day}")
+    return of_tenant(tenant, f"used:{day}")
 
 
 def stored_key(tenant: str) -> str:
     """How many bytes of audio the tenant's jobs keep."""
-    return _of(tenant, "stored")
+    return of_tenant(tenant, "stored")
 
 
 def bucket_key(tenant: str) -> str:
-    return _of(tenant, "bucket")
+    return of_tenant(tenant, "bucket")
 
 
 def lane_key(lane: Lane) -> str:
@@ -137,7 +137,7 @@ def lane_key(lane: Lane) -> str:
 
 
 def idempotency_key(tenant: str, key: str) -> str:
-    return _of(tenant, f"idempotency:{key}")
+    return of_tenant(tenant, f"idempotency:{key}")
 
 
 def dump(record: Job | SpeechRequest | Step | Audio | Segment | Catalogue) -> str:

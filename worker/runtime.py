@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from celery import Celery
 
 from shared import tracing
+from shared.book_store import RedisBooks
+from shared.children import RedisChildJobs
 from shared.job_store import RedisJobStore
 from shared.jobs import Lane
 from shared.lane_reader import LaneReader
 from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
-from shared.ports import Catalogue, JobStore, ObjectStore, WorkerJobQueue
+from shared.ports import Catalogue, JobStore, ObjectStore, StepRef, WorkerJobQueue
 from shared.queue import worker_queue
 from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
@@ -43,7 +45,9 @@ class Runtime:
     leases: Leases = field(default_factory=Leases)
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
     live: LiveSpeech | None = None
-    courier: Courier | None = None  # on assembly workers
+    courier: Courier | None = None  # from here on: on assembly workers
+    children: RedisChildJobs | None = None
+    books: RedisBooks | None = None
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:
@@ -60,18 +64,33 @@ def start_runtime(
     """
     tracing.start(settings, "worker")
     queue, objects = worker_queue(app), S3ObjectStore(settings)
+
+    def send(step: StepRef) -> None:
+        queue.enqueue(step.job_id, step.step, lane=step.lane)
+
     jobs = RedisJobStore(
         settings.redis_url.get_secret_value(),
         usage_days=settings.usage_days,
         windows=settings.windows,
-        send=lambda step: queue.enqueue(step.job_id, step.step, lane=step.lane),
+        send=send,
     )
     leases, first_step = Leases(ready.handing_back), FirstStep(started_at)
     StuckWork(leases, settings.grace).start()
     Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
-        courier = Courier(RedisWebhooks(settings.redis_url.get_secret_value()), settings.webhooks)
-        return Runtime(settings, jobs, objects, queue, None, leases=leases, first_step=first_step, courier=courier)
+        url = settings.redis_url.get_secret_value()
+        return Runtime(
+            settings,
+            jobs,
+            objects,
+            queue,
+            None,
+            leases=leases,
+            first_step=first_step,
+            courier=Courier(RedisWebhooks(url), settings.webhooks),
+            children=RedisChildJobs(url, windows=settings.windows, send=send),
+            books=RedisBooks(url),
+        )
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None
     _warm_up(shared or engine)

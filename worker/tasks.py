@@ -12,17 +12,15 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from shared import queue, tracing
 from shared.errors import QueueUnavailable, StoreUnavailable
-from shared.jobs import PLAN, Job, SpeechRequest
+from shared.jobs import Job, SpeechRequest
 from shared.lane_reader import Taken
 from shared.logging import job_id as logged_job_id
 from worker.attempt import SegmentTimeLimit, attempt
 from worker.ending import Ending, Verdict
 from worker.engine import DeviceLost
-from worker.joining import join_job
 from worker.lease import Lease
-from worker.planning import plan
 from worker.runtime import Runtime
-from worker.synthesis import speak
+from worker.steps import do_step
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
 
     @app.task(bind=True, name=queue.JOIN_TASK, max_retries=None)
     def join_segments(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, join_job)
+        perform(task, job_id, step, _work_of(step))
 
     @app.task(name=queue.WEBHOOK_TASK)
     def deliver_webhook(name: str) -> None:
@@ -71,12 +69,7 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
 
 
 def _work_of(step: str) -> Step:
-    """Return what is to be done for a message of a speaking lane: to plan, too, if somebody listens."""
-    return plan if step == PLAN else partial(_speak, step)
-
-
-def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, here: Runtime) -> None:
-    speak(job, step, request, lease, here)
+    return partial(do_step, step)
 
 
 def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], Ending]) -> Ending:
