@@ -21,6 +21,7 @@ from av.error import EOFError as EndOfFile
 from av.error import InvalidDataError
 from numpy.typing import NDArray
 
+from audio.tags import Tagging, Tags
 from audio.waveform import Samples, Waveform
 
 BLOCK_SAMPLES = 32768  # into the resampler, and into codecs that take frames of any size
@@ -70,7 +71,8 @@ _CODECS = {
     # 24 bit: this is also what keeps the segments of a long job, whose join is encoded only once.
     # 8 kB for later tags, which it would have, is more than a short segment.
     "flac": _Codec("flac", "flac", "s32", options={"metadata_header_padding": "0"}),
-    "mp3": _Codec("mp3", "libmp3lame", "fltp", (32_000, 64_000, 96_000)),  # Xing header: length and gaps are known
+    # Xing header: length and gaps are known. ID3 2.3, which everything reads, in front of it if there are tags.
+    "mp3": _Codec("mp3", "libmp3lame", "fltp", (32_000, 64_000, 96_000), {"id3v2_version": "3"}),
     "opus": _Codec("ogg", "libopus", "flt", (24_000, 32_000, 48_000)),
     "aac": _Codec("adts", "aac", "fltp", (32_000, 64_000, 96_000)),
     "m4a": _Codec("ipod", "aac", "fltp", (32_000, 64_000, 96_000)),
@@ -136,15 +138,17 @@ class Encoder:
     open. A target that can't seek gets the audio at the end, from a file, since headers hold lengths.
     """
 
-    def __init__(self, target: BinaryIO, *, format: str, source_rate: int, sample_rate: int) -> None:
+    def __init__(
+        self, target: BinaryIO, *, format: str, source_rate: int, sample_rate: int, tags: Tags | None = None
+    ) -> None:
         self._target = target
         self._codec = _CODECS[format]
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._resampled = Resampler(source_rate, sample_rate)
         self._input = Blocks(BLOCK_SAMPLES)
-        self._open(sample_rate)
+        self._open(sample_rate, tags or Tags())
 
-    def _open(self, sample_rate: int) -> None:
+    def _open(self, sample_rate: int, tags: Tags) -> None:
         codec = self._codec
         if codec.indexed or not self._target.seekable():
             self._directory = tempfile.TemporaryDirectory()
@@ -156,9 +160,14 @@ class Encoder:
         self._stream.format = codec.sample_format
         if bit_rate := codec.bit_rate(sample_rate):
             self._stream.bit_rate = bit_rate
-        self._container.start_encoding()
+        Tagging(self._container, tags).start()
         self._frames = Blocks(self._stream.frame_size or BLOCK_SAMPLES)
         self._written = 0
+
+    @property
+    def samples(self) -> int:
+        """How many samples were encoded by now: all of them once the audio is finished."""
+        return self._written
 
     @property
     def _path(self) -> str:
