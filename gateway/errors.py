@@ -25,6 +25,7 @@ STATUS_OF: dict[str, int] = {
     "unknown_format": 422,
     "unsupported_sample_rate": 422,
     "body_too_large": 413,
+    "body_too_slow": 408,
     "job_not_found": 404,
     "audio_not_ready": 409,
     "audio_expired": 410,

@@ -15,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from gateway.auth.callers import Callers
 from gateway.auth.guard import Guard
 from gateway.body_limit import BodyLimit
+from gateway.connection import Connection
 from gateway.dependencies import Services
 from gateway.errors import add_error_handlers
 from gateway.known import Known
@@ -107,7 +108,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(usage_routes.router)
     app.include_router(health.router)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, larger={})
     app.add_middleware(QuotaGate)
     app.add_middleware(Guard)
     app.add_middleware(OpenAIErrors)
@@ -140,6 +141,7 @@ def main() -> None:
         port=settings.gateway_port,
         log_config=None,
         access_log=False,
+        http=Connection,
         timeout_graceful_shutdown=35,  # a long poll may last 30 s
     )
     server = uvicorn.Server(config)

@@ -22,6 +22,9 @@ class GatewaySettings(SharedSettings):
     gateway_port: int = Field(default=8080, ge=0, le=65535)
     max_text_characters: int = Field(default=100_000, ge=1, description="about two hours of speech")
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    body_seconds: float = Field(
+        default=30, gt=0, description="within which a request's body has to come; a second more for each 64 KiB"
+    )
     default_voice: str = Field(default="", description="empty: the first voice of the engine")
     openai_voices: dict[str, str] = Field(
         default={}, description="which voice speaks for one of OpenAI's, as JSON, besides the usual table"

@@ -139,6 +139,15 @@ class BodyTooLarge(JobError):
         self.limit = limit
 
 
+class BodyTooSlow(JobError):
+    """The client does not send the body that it has begun."""
+
+    code = "body_too_slow"
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__(f"the request body has not come within {seconds:g} s, and a second more for each 64 KiB of it")
+
+
 class JobNotFound(JobError):
     """There is no such job, or it has been removed."""
 
