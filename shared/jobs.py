@@ -379,9 +379,21 @@ def finish_segment(  # noqa: PLR0913 - every argument by name
     )
     if not job.long:
         job = _succeeded(job, audio, now)
-    usage = None if step.counted else Usage(engine, characters, audio.seconds, engine_seconds, audio.bytes)
+    counts = job.speaks and not step.counted
+    usage = Usage(engine, characters, audio.seconds, engine_seconds, audio.bytes) if counts else None
     step = replace(step, state=StepState.DONE, audio_address=audio.address, bytes=audio.bytes, counted=True)
     return Change(outcome, job, step, usage)
+
+
+def finish_work(job: Job, step: Step, *, token: str, now: float) -> Change:
+    """The only step of a job that makes no audio is done: the job has succeeded."""
+    if _done_by(step, token):
+        return Change(Outcome.APPLIED, job, step)
+    outcome = _held(job, step, token)
+    if outcome is Outcome.APPLIED:
+        job = replace(job, state=JobState.SUCCEEDED, segments_done=1, finished_at=now)
+        step = replace(step, state=StepState.DONE)
+    return Change(outcome, job, step)
 
 
 def finish_plan(job: Job, step: Step, *, token: str, segments: int) -> Change:

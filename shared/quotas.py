@@ -61,7 +61,7 @@ def used_commands(was: Job | None, job: Job | None) -> list[list[str]]:
 
 def charge(job: Job | None) -> dict[str, int]:
     """Return what a job counts for on its day. One that ended badly counts for the share of it that was spoken."""
-    if job is None:
+    if job is None or not job.speaks:
         return {CHARACTERS: 0, AUDIO: 0}
     characters, audio = job.characters, round(job.estimated_seconds * SCALE[Quota.AUDIO])
     if job.audio_seconds:  # it has succeeded, and may have expired since

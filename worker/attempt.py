@@ -33,6 +33,14 @@ class SpokenElsewhere(Exception):
     """Raised in the work when another worker speaks this very audio just now: it will soon be there to be found."""
 
 
+class NotYet(Exception):
+    """Raised in the work when something that it needs is being made: it is tried again after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"to be tried again in {seconds:g} s")
+        self.seconds = seconds
+
+
 Work = Callable[[Job, SpeechRequest, Lease], None]
 
 
@@ -95,6 +103,8 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
         return _put_back(Ending(Verdict.HAND_BACK, "handed_back"), lease)
     except SpokenElsewhere:
         return _put_back(Ending(Verdict.RETRY, "spoken_elsewhere", SPOKEN_ELSEWHERE_SECONDS), lease)
+    except NotYet as later:
+        return _put_back(Ending(Verdict.RETRY, "not_yet", later.seconds), lease)
     except DeviceLost:
         raise
     except (JobError, EngineError, MemoryError, SegmentTimeLimit) as error:
