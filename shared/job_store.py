@@ -189,9 +189,15 @@ class RedisJobStore:
             steps: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
             numbers = sorted((name for name in steps if name.isdigit()), key=int)
             addresses = [records.load_step(name, steps[name]).audio_address or "" for name in numbers]
-            stored = self._redis.mget([records.audio_record_key(address) for address in addresses])
-        found = [records.load_audio(raw) if raw and raw != "deleting" else None for raw in stored]
+        found = self.audio(addresses)
         return {name: audio or address for name, audio, address in zip(numbers, found, addresses, strict=True)}
+
+    def audio(self, addresses: Sequence[str]) -> list[Audio | None]:
+        if not addresses:
+            return []
+        with translated():
+            stored: list[str | None] = self._redis.mget([records.audio_record_key(address) for address in addresses])
+        return [records.load_audio(raw) if raw and raw != "deleting" else None for raw in stored]
 
     def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         names = [records.audio_record_key(address), records.speaking_key(address), records.UPLOADING]
@@ -219,6 +225,11 @@ class RedisJobStore:
     def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None:
         with translated():
             self._redis.set(records.STAND_IN_CATALOGUE if stand_in else records.CATALOGUE, records.dump(catalogue))
+
+    def catalogue(self) -> Catalogue | None:
+        with translated():
+            raw: str | None = self._redis.get(records.CATALOGUE)
+        return records.load_catalogue(raw) if raw else None
 
     def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
         now = time.time()

@@ -169,6 +169,10 @@ class JobStore(Protocol):
         """The audio of the finished segments, in order; the address alone where its record is gone."""
         ...
 
+    def audio(self, addresses: Sequence[str]) -> list[Audio | None]:
+        """What is known to be stored at these addresses, in this order."""
+        ...
+
     def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         """Return the audio, or whose it is to make.
 
@@ -191,6 +195,10 @@ class JobStore(Protocol):
         ...
 
     def announce(self, catalogue: Catalogue, *, stand_in: bool = False) -> None: ...
+
+    def catalogue(self) -> Catalogue | None:
+        """What the engine offers, as it was last announced."""
+        ...
 
     def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
         """Tell whether the worker takes messages, and whether it has one in hand; believed for that many seconds."""
@@ -312,6 +320,22 @@ class ObjectStore(Protocol):
 
     def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
         """Return a presigned link to the object."""
+        ...
+
+    def upload_link(self, key: str, *, seconds: int) -> str:
+        """Return a presigned link to which the object may be sent, by PUT."""
+        ...
+
+    def size(self, key: str) -> int:
+        """Return the object's bytes.
+
+        Raises:
+            AudioMissing: there is no such object.
+        """
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of the objects that begin so."""
         ...
 
     def ping(self) -> None: ...

@@ -128,6 +128,9 @@ class InMemoryJobStore:
         addresses = {name: steps[name].audio_address or "" for name in self.jobs[job_id].segments() if name in steps}
         return {name: self.stored.get(address, address) for name, address in addresses.items()}
 
+    def audio(self, addresses: Sequence[str]) -> list[Audio | None]:
+        return [self.stored.get(address) for address in addresses]
+
     def find_audio(self, address: str, *, key: str, holder: Holder, seconds: float) -> Audio | AudioClaim:
         if address in self.being_deleted:
             raise StorageUnavailable("the same audio is being deleted just now")
@@ -158,6 +161,9 @@ class InMemoryJobStore:
             self.announced_stand_in = catalogue
         else:
             self.announced = catalogue
+
+    def catalogue(self) -> Catalogue | None:
+        return self.announced
 
     def present(self, worker: str, lane: Lane, *, warm: bool, busy: bool, seconds: float) -> None:
         self.warm.pop(worker, None)
@@ -447,6 +453,19 @@ class InMemoryObjectStore:
 
     def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
         return f"http://objects.test/{key}?expires={seconds}"
+
+    def upload_link(self, key: str, *, seconds: int) -> str:
+        return f"http://objects.test/{key}?put={seconds}"
+
+    def size(self, key: str) -> int:
+        self._may_fail()
+        if key not in self.objects:
+            raise AudioMissing(key)
+        return len(self.objects[key])
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self._may_fail()
+        yield from [key for key in self.objects if key.startswith(prefix)]
 
     def ping(self) -> None:
         self._may_fail()
