@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Protocol
 
 from shared import records
 from shared.books import Book, Chapter, Edition, Voicing, Wanted
@@ -27,6 +27,8 @@ redis.call('XADD', KEYS[5], 'MAXLEN', '~', 200, '*', 'data', ARGV[6])
 redis.call('PUBLISH', ARGV[7], ARGV[3])
 return 1
 """
+
+SETTLE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('ZREM', KEYS[2], ARGV[2]) end"
 
 Decide = Callable[[Book], Book | None]  # None: leave it as it is
 
@@ -98,10 +100,10 @@ class RedisBooks:
         with translated():
             return self._redis.zrange(RENDERING, 0, -1)
 
-    def settled(self, book_id: str) -> None:
-        """There is nothing to be done for the book any more, until it is changed."""
+    def settled(self, book: Book) -> None:
+        """There is nothing to be done any more for the book as it is here, until it is changed."""
         with translated():
-            self._redis.zrem(RENDERING, book_id)
+            self._redis.eval(SETTLE, 2, book_key(book.id), RENDERING, dump(book), book.id)
 
     def due(self, *, now: float, limit: int) -> list[str]:
         """Return the ids of books whose time is over."""
@@ -112,6 +114,24 @@ class RedisBooks:
         """Forget a book; its objects and jobs are gone."""
         with translated():
             _forget(self._redis, book)
+
+
+class AsyncBooks(Protocol):
+    """What the gateway asks of the books' store."""
+
+    async def create(self, book: Book) -> bool: ...
+
+    async def get(self, book_id: str) -> Book | None: ...
+
+    async def change(self, book_id: str, decide: Decide) -> Book | None: ...
+
+    async def page(self, tenant: str, *, before: str | None, limit: int) -> list[Book]: ...
+
+    async def forget(self, book: Book) -> None: ...
+
+    async def let_go(self, key: str, *, at: float) -> None:
+        """The sweeper deletes that object after that time, if nobody has before."""
+        ...
 
 
 class AsyncRedisBooks:
@@ -160,6 +180,10 @@ class AsyncRedisBooks:
         """Forget a book; its objects and jobs are gone."""
         with translated():
             await _forget(self._redis, book)
+
+    async def let_go(self, key: str, *, at: float) -> None:
+        with translated():
+            await self._redis.zadd(records.GARBAGE, {key: at})
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -108,8 +108,13 @@ def creation_argument(  # noqa: PLR0913 - every argument by name
     limits: Limits = NO_LIMITS,
     most_ahead: int = 0,
     windows: Windows = NO_WINDOWS,
+    stands_for: Job | None = None,
 ) -> str:
-    """Return the argument of `commit.lua` that records a new job, and that the idempotency key, if any, is its own."""
+    """Return the argument of `commit.lua` that records a new job, and that the idempotency key, if any, is its own.
+
+    Args:
+        stands_for: what is to be within the limits in place of the job, which leads to more than it is itself.
+    """
     lane = job.lane_of(job.first_step)
     commands = [
         ["SET", records.request_key(job.id), records.dump(request)],
@@ -123,7 +128,7 @@ def creation_argument(  # noqa: PLR0913 - every argument by name
         "shares": [share(job.tenant, lane, windows, now=job.created_at, arrivals=[arrival], flow=job.parent)],
         "queue": [records.waiting_key(lane), records.parked_key(lane, job.tenant)],
     }
-    argument["limits"] = limits_argument(job, limits)
+    argument["limits"] = limits_argument(stands_for or job, limits)
     if most_ahead:
         lane = job.speaking_lane
         ahead = [["ZCARD", records.waiting_key(lane)], ["ZCARD", records.parked_key(lane, job.tenant)]]

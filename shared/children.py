@@ -5,19 +5,21 @@ list of its tenant's jobs, but in its parent's.
 """
 
 import hashlib
+import json
 import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from shared import records
-from shared.changes import creation_argument, final_argument, script
+from shared.changes import creation_argument, final_argument, reopening_argument, script
 from shared.ended import job_ended
 from shared.errors import QueueUnavailable
 from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, ready_steps
 from shared.job_store import CHANGED, hasty_client, patient_client, translated
-from shared.jobs import Job, JobState, SpeechRequest
+from shared.jobs import Audio, Job, JobState, SpeechRequest
 from shared.ports import StepRef
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,27 @@ class RedisChildJobs:
                     self._send_ready(ready_steps(more[1]))
                     return
 
+    def reopen(self, job_id: str) -> Reopened | None:
+        """Have the audio of a child that succeeded made again, because it was lost; the caller enqueues its steps.
+
+        Returns:
+            the job and its steps; None if it is not there, or has not succeeded.
+        """
+        with translated():
+            while raw := self._redis.get(records.job_key(job_id)):
+                job = records.load_job(raw)
+                if job.state is not JobState.SUCCEEDED:
+                    return None
+                stored: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
+                found = {name: records.load_step(name, step) for name, step in stored.items()}
+                again, names = reopened(job, found.values())
+                again = replace(again, repairs=job.repairs + 1)
+                left = [Step(name, counted=name in found and found[name].counted) for name in names]
+                argument = reopening_argument(raw, job, again, left, now=time.time())
+                if self._commit(args=[argument])[0] == CHANGED:
+                    return Reopened(again, names)
+        return None
+
     def _send_ready(self, ready: Sequence[StepRef]) -> None:
         for step in ready:
             if self._send is None:
@@ -98,6 +121,30 @@ class RedisChildJobs:
             except QueueUnavailable as error:
                 log.warning("the sweeper has to send a step: %s", error)
                 return
+
+
+@dataclass(frozen=True)
+class ParentNews:
+    """What happened to a book or batch: a change of one of its jobs, or of its record."""
+
+    id: str  # grows from one to the next, and begins with its time in Unix milliseconds
+    data: dict[str, Any]
+
+
+class AsyncChildJobs(Protocol):
+    """What the gateway asks of the jobs of books and batches."""
+
+    async def jobs(self, ids: Sequence[str]) -> list[Job | None]: ...
+
+    async def audio(self, addresses: Sequence[str]) -> list[Audio | None]: ...
+
+    async def counts(self, parent: str) -> dict[JobState, int]: ...
+
+    async def page(self, parent: str, *, after: str, limit: int) -> list[str]: ...
+
+    async def news(self, parent: str, *, after: str = "") -> list[ParentNews]: ...
+
+    async def forget(self, parent: str) -> None: ...
 
 
 class AsyncRedisChildJobs:
@@ -116,6 +163,19 @@ class AsyncRedisChildJobs:
                 )
                 found += [records.load_job(one) if one else None for one in raw]
         return found
+
+    async def audio(self, addresses: Sequence[str]) -> list[Audio | None]:
+        """Return the records of audio, in this order."""
+        with translated():
+            keys = [records.audio_record_key(address or "none") for address in addresses]
+            raw: list[str | None] = await self._redis.mget(keys) if keys else []
+        return [records.load_audio(one) if one and one != "deleting" else None for one in raw]
+
+    async def news(self, parent: str, *, after: str = "") -> list[ParentNews]:
+        """Return what happened after that one, the latest some hundreds at most."""
+        with translated():
+            entries = await self._redis.xrange(records.events_key(parent), min=f"({after}" if after else "-")
+        return [ParentNews(entry_id, json.loads(entry["data"])) for entry_id, entry in entries]
 
     async def counts(self, parent: str) -> dict[JobState, int]:
         """Return how many children are in each state."""

@@ -335,6 +335,7 @@ class AsyncRedisJobStore:
         fingerprint: str = "",
         limits: Limits = NO_LIMITS,
         most_ahead: int = 0,
+        stands_for: Job | None = None,
     ) -> Recorded | str:
         argument = creation_argument(
             job,
@@ -344,13 +345,14 @@ class AsyncRedisJobStore:
             limits=limits,
             most_ahead=most_ahead,
             windows=self._windows,
+            stands_for=stands_for,
         )
         with translated():
             reply, *more = await self._commit(args=[argument])
             if reply == 0:  # recorded by this very call, whose first reply was lost
                 return await self._recorded_before(job)
         if isinstance(reply, int):
-            return _recorded(job, limits, reply, more)
+            return _recorded(stands_for or job, limits, reply, more)
         owner, owners_fingerprint = json.loads(reply)
         if owner == job.id:  # the same
             with translated():

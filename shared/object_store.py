@@ -60,6 +60,19 @@ class S3ObjectStore:
             self._bucket, key, expires=timedelta(seconds=seconds), response_headers=headers
         )
 
+    def upload_link(self, key: str, *, seconds: int) -> str:
+        return self._public.presigned_put_object(self._bucket, key, expires=timedelta(seconds=seconds))
+
+    def size(self, key: str) -> int:
+        with self._call("HeadObject", key):
+            return self._client.stat_object(self._bucket, key).size or 0
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        with self._call("ListObjectsV2", prefix):
+            for found in self._client.list_objects(self._bucket, prefix=prefix, recursive=True):
+                if found.object_name:
+                    yield found.object_name
+
     @contextmanager
     def _call(self, operation: str, key: str) -> Generator[None]:
         with tracing.calling_s3(operation, self._bucket, key), _translated(key):

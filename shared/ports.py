@@ -217,10 +217,14 @@ class AsyncJobStore(Protocol):
         fingerprint: str = "",
         limits: Limits = NO_LIMITS,
         most_ahead: int = 0,
+        stands_for: Job | None = None,
     ) -> Recorded | str:
         """Record a new job.
 
         If its tenant's idempotency key is taken, record nothing and return the id of the job that it belongs to.
+
+        Args:
+            stands_for: what has to be within the limits in place of the job, which leads to more than it is itself.
 
         Raises:
             IdempotencyConflict: the key belongs to a request with another fingerprint.

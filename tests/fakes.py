@@ -192,13 +192,14 @@ class InMemoryAsyncJobStore:
         fingerprint: str = "",
         limits: Limits = NO_LIMITS,
         most_ahead: int = 0,
+        stands_for: Job | None = None,
     ) -> Recorded | str:
         if (job.tenant, key) in self.keys:
             owner, owners_fingerprint = self.keys[job.tenant, key]
             if owners_fingerprint != fingerprint:
                 raise IdempotencyConflict(owner)
             return owner
-        used = self._used(job, limits)
+        used = self._used(stands_for or job, limits)
         if most_ahead and self._load(job.speaking_lane).waiting >= most_ahead:
             raise LaneFull
         if key:
@@ -252,7 +253,9 @@ class InMemoryAsyncJobStore:
         return JobView(job, self.records.requests[job_id], audio, position, position, self._load(job.lane))
 
     async def page(self, tenant: str, *, state: JobState | None, before: str | None, limit: int) -> list[JobView]:
-        newest_first = sorted((job.id for job in self.records.jobs.values() if job.tenant == tenant), reverse=True)
+        newest_first = sorted(
+            (job.id for job in self.records.jobs.values() if job.tenant == tenant and not job.parent), reverse=True
+        )
         ids = [key for key in newest_first if before is None or key < before]
         views = [await self.view(key) for key in ids if state in (None, self.records.jobs[key].state)]
         return [view for view in views if view][:limit]
