@@ -31,19 +31,15 @@ class Target:
 
     def misses(self, measured: Measured) -> tuple[str, ...]:
         """Return a sentence for each bound that a recording doesn't keep."""
-        level, silent = self._level(measured)
+        level, _ = self._level(measured)
         unit = "dB RMS" if self.rms else "LUFS"
         found: list[str] = []
-        if level > silent and abs(level - self.level) > self.tolerance:
-            found.append(
-                f"loudness is {level:.1f} {unit}; the target is {self.level:g}, give or take {self.tolerance:g}"
-            )
+        if abs(level - self.level) > self.tolerance:
+            found.append(f"loudness is {level:.1f} {unit}; wanted is {self.level:g}, {self.tolerance:g} more or less")
         if measured.peak_db > self.peak_db:
-            found.append(f"the peak is {measured.peak_db:.1f} dBTP; the target allows {self.peak_db:g}")
+            found.append(f"the peak is {measured.peak_db:.1f} dBTP; {self.peak_db:g} is allowed")
         if measured.noise_floor_db > self.noise_floor_db:
-            found.append(
-                f"the noise floor is {measured.noise_floor_db:.1f} dB; the target allows {self.noise_floor_db:g}"
-            )
+            found.append(f"the noise floor is {measured.noise_floor_db:.1f} dB; {self.noise_floor_db:g} is allowed")
         return tuple(found)
 
     def _level(self, measured: Measured) -> tuple[float, float]:
