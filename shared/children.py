@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from shared import records
@@ -19,8 +19,8 @@ from shared.ended import job_ended
 from shared.errors import QueueUnavailable
 from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, ready_steps
 from shared.job_store import CHANGED, hasty_client, patient_client, translated
-from shared.jobs import Audio, Job, JobState, SpeechRequest
-from shared.ports import StepRef
+from shared.jobs import Audio, Job, JobState, SpeechRequest, Step, reopened
+from shared.ports import Reopened, StepRef
 
 log = logging.getLogger(__name__)
 

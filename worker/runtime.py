@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from celery import Celery
 
 from shared import tracing
+from shared.advance import Books, Children
 from shared.book_store import RedisBooks
 from shared.children import RedisChildJobs
 from shared.job_store import RedisJobStore
@@ -46,8 +47,8 @@ class Runtime:
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
     live: LiveSpeech | None = None
     courier: Courier | None = None  # from here on: on assembly workers
-    children: RedisChildJobs | None = None
-    books: RedisBooks | None = None
+    children: Children | None = None
+    books: Books | None = None
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:

@@ -1,0 +1,88 @@
+"""What a book needs next once its chapters are spoken: its editions. Asked again at any time, it does nothing twice."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from shared.book_store import Decide
+from shared.books import Book, BookState, Edition, Wanted, spoken, state_of, usable
+from shared.children import child_id
+from shared.edition_order import edition_order, with_edition
+from shared.jobs import Job, JobKind, Lane, SpeechRequest
+from shared.ports import Reopened
+
+SETTLED = (BookState.SUCCEEDED, BookState.FAILED)
+
+
+class Books(Protocol):
+    """What is needed of shared.book_store.RedisBooks, which says what each does."""
+
+    def get(self, book_id: str) -> Book | None: ...
+    def change(self, book_id: str, decide: Decide) -> Book | None: ...
+    def settled(self, book: Book) -> None: ...
+
+
+class Children(Protocol):
+    """What is needed of shared.children.RedisChildJobs."""
+
+    def create(self, job: Job, request: SpeechRequest) -> bool: ...
+    def jobs(self, ids: Sequence[str]) -> list[Job | None]: ...
+    def cancel(self, job_id: str) -> None: ...
+    def reopen(self, job_id: str) -> Reopened | None: ...
+
+
+def advance(book_id: str, *, books: Books, children: Children) -> None:
+    """Have the editions made that are wanted of a book whose chapters are all spoken."""
+    book = books.get(book_id)
+    if book is None or book.wanted is not Wanted.RENDER:
+        return
+    jobs = jobs_of(book, children)
+    if spoken(book, jobs):
+        for format in book.formats:
+            _have_made(book, format, jobs, books, children)
+        book = books.get(book_id)
+        jobs = jobs_of(book, children) if book else {}
+    if book and state_of(book, jobs) in SETTLED:
+        books.settled(book)
+
+
+def jobs_of(book: Book, children: Children) -> dict[str, Job | None]:
+    """Return all jobs that the book's state follows from, by id."""
+    ids = book.job_ids
+    return dict(zip(ids, children.jobs(ids), strict=True))
+
+
+def _have_made(book: Book, format: str, jobs: dict[str, Job | None], books: Books, children: Children) -> None:
+    order, made_of = edition_order(book, format, jobs)
+    known = next((one for one in book.editions if one.format == format), None)
+    edition = Edition(format, child_id(book.id, f"{format} {made_of} {book.renders}"), made_of)
+    if known and known.made_of == made_of and (usable(jobs.get(known.job)) or known.job == edition.job):
+        return
+    children.create(edition_job(book, edition), order.request(book))
+
+    def record(now: Book) -> Book | None:
+        same = now.wanted is Wanted.RENDER and edition_order(now, format, jobs)[1] == made_of
+        return replace(now, editions=with_edition(now, edition)) if same else None
+
+    recorded = books.change(book.id, record)
+    if recorded is None or edition not in recorded.editions:
+        children.cancel(edition.job)
+    elif known:
+        children.cancel(known.job)
+
+
+def edition_job(book: Book, edition: Edition) -> Job:
+    """Return a new job that makes an edition: its segments are the chapters, encoded."""
+    return Job(
+        id=edition.job,
+        lane=Lane.ASSEMBLY,
+        characters=0,
+        created_at=time.time(),
+        long=True,
+        segments_total=0,
+        tenant=book.tenant,
+        keep_seconds=book.keep_seconds,
+        kind=JobKind.EDITION,
+        parent=book.id,
+    )
