@@ -99,3 +99,69 @@ def _opf(title: str, author: str, language: str, names: list[str], cover: bytes 
 
 def _item(id_: str, name: str, media_type: str, properties: str = "") -> str:
     return f'<item id="{id_}" href="{name}" media-type="{media_type}"{properties}/>'
+
+
+Line = tuple[float, float, float, str]
+"""Where a line of a PDF starts (points from the left and from the bottom), its size, and its text."""
+
+
+def make_pdf(path: Path, pages: list[list[Line]], *, outline: list[tuple[str, int]] | None = None) -> None:
+    """Write a PDF of lines of text, with bookmarks of a title and a page from 0."""
+    objects: dict[int, bytes] = {3: _PDF_FONT, 4: _PDF_LETTERS, 5: _pdf_stream(_PDF_UNICODE.encode())}
+    first_page = 10
+    kids = " ".join(f"{first_page + 2 * number} 0 R" for number in range(len(pages)))
+    objects[2] = f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode()
+    for number, lines in enumerate(pages):
+        content = "\n".join(f"BT /F {size} Tf {x} {y} Td <{_hex(text)}> Tj ET" for x, y, size, text in lines)
+        page_object = first_page + 2 * number
+        objects[page_object] = (
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 420 595] /Contents {page_object + 1} 0 R "
+            "/Resources << /Font << /F 3 0 R >> >> >>"
+        ).encode()
+        objects[page_object + 1] = _pdf_stream(content.encode())
+    marks = ""
+    if outline:
+        root = first_page + 2 * len(pages)
+        marks = f" /Outlines {root} 0 R"
+        last = root + len(outline)
+        objects[root] = f"<< /First {root + 1} 0 R /Last {last} 0 R /Count {len(outline)} >>".encode()
+        for number, (title, page_number) in enumerate(outline, root + 1):
+            follows = f" /Next {number + 1} 0 R" if number < last else ""
+            place = f"[{first_page + 2 * page_number} 0 R /Fit]"
+            objects[number] = f"<< /Title <FEFF{_hex(title)}> /Parent {root} 0 R{follows} /Dest {place} >>".encode()
+    objects[1] = f"<< /Type /Catalog /Pages 2 0 R{marks} >>".encode()
+    path.write_bytes(pdf_of(objects))
+
+
+def pdf_of(objects: dict[int, bytes]) -> bytes:
+    """Return a PDF of numbered objects; the first is its catalog."""
+    data = b"%PDF-1.7\n"
+    places: dict[int, int] = {}
+    for number in sorted(objects):
+        places[number] = len(data)
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, objects[number])
+    size = max(objects) + 1
+    table = "".join(f"{places[n]:010} 00000 n \n" if n in places else "0000000000 65535 f \n" for n in range(size))
+    end = f"xref\n0 {size}\n{table}trailer << /Size {size} /Root 1 0 R >>\nstartxref\n{len(data)}\n%%EOF"
+    return data + end.encode()
+
+
+_PDF_FONT = b"<< /Type /Font /Subtype /Type0 /BaseFont /Plain /Encoding /Identity-H /DescendantFonts [4 0 R] /ToUnicode 5 0 R >>"
+_PDF_LETTERS = (
+    b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Plain /DW 1000 /W [32 [250] 33 126 500] "
+    b"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> "
+    b"/FontDescriptor << /Type /FontDescriptor /FontName /Plain /Flags 4 /FontBBox [0 -200 1000 800] /ItalicAngle 0 "
+    b"/Ascent 800 /Descent -200 /CapHeight 700 /StemV 80 >> >>"
+)
+_PDF_UNICODE = """/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /U def /CMapType 2 def
+1 begincodespacerange <0000> <FFFF> endcodespacerange
+1 beginbfrange <0000> <FFFF> <0000> endbfrange
+endcmap CMapName currentdict /CMap defineresource pop end end"""
+
+
+def _pdf_stream(data: bytes) -> bytes:
+    return b"<< /Length %d >>\nstream\n%b\nendstream" % (len(data), data)
+
+
+def _hex(text: str) -> str:
+    return text.encode("utf-16-be").hex()
