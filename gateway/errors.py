@@ -8,13 +8,16 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from shared.errors import Forbidden, JobError, Unauthorized
+from shared.job_request import code_of
 
 STATUS_OF: dict[str, int] = {
     "empty_text": 422,
     "text_too_long": 422,
     "control_character": 422,
+    "invalid_mark": 422,
     "unknown_voice": 422,
     "invalid_blend": 422,
     "unsupported_control": 422,
@@ -36,6 +39,17 @@ STATUS_OF: dict[str, int] = {
     "invalid_webhook_url": 422,
     "no_webhook_secret": 422,
     "too_many_webhooks": 409,
+    "book_not_found": 404,
+    "book_conflict": 409,
+    "chapter_not_found": 404,
+    "unknown_chapter": 422,
+    "invalid_order": 422,
+    "nothing_included": 422,
+    "invalid_cover": 422,
+    "edition_not_found": 404,
+    "invalid_form": 422,
+    "file_too_large": 413,
+    "unknown_upload": 422,
     "invalid_cursor": 400,
     "invalid_tenant": 400,
     "invalid_period": 422,
@@ -50,6 +64,8 @@ STATUS_OF: dict[str, int] = {
     "overloaded": 503,
     # These end a job; no route answers with them.
     "audio_missing": 500,
+    "unreadable_book": 422,
+    "edition_impossible": 500,
     "engine_failed": 500,
     "invalid_audio": 500,
     "unspeakable_text": 500,
@@ -61,20 +77,8 @@ STATUS_OF: dict[str, int] = {
 
 RETRY_AFTER_SECONDS = 5
 
-# What pydantic calls a fault, and the code we give it.
-_CODE_OF_FAULT = {
-    "extra_forbidden": "unknown_field",
-    "missing": "missing_field",
-    "json_invalid": "invalid_json",
-    "model_attributes_type": "invalid_json",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "finite_number": "out_of_range",
-    "string_too_long": "out_of_range",
-    "too_long": "out_of_range",
-}
-
-_CODE_OF_STATUS = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
 
 _EXTRAS = ("allowed", "nearest", "limit", "length", "position", "job_id", "state", "scope", "quota", "used", "param")
 
@@ -127,7 +131,7 @@ def _challenge(error: JobError) -> dict[str, str]:
 def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
     faults = cast(Sequence[dict[str, Any]], cast(RequestValidationError, error).errors())
     errors = [{"field": _path(fault["loc"]), "message": fault["msg"]} for fault in faults]
-    code = _CODE_OF_FAULT.get(faults[0]["type"], "invalid_value")
+    code = code_of(faults[0])
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in errors)
     if code == "invalid_json":
         detail = f"send a JSON object with Content-Type: application/json ({detail})"
@@ -140,12 +144,25 @@ def _path(location: Sequence[str | int]) -> str:
     return ".".join(names) if names and isinstance(location[1], str) else str(location[0])
 
 
-def _http_error(_: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     http = cast(HTTPException, error)
     if http.status_code == 204:  # no failure: there is nothing more to tell
         return Response(status_code=204)
-    code = _CODE_OF_STATUS.get(http.status_code, "http_error")
-    return problem(http.status_code, code, str(http.detail), headers=http.headers)
+    if http.status_code == 400:  # FastAPI's own: bytes that are no UTF-8, or no form
+        code = "invalid_form" if "form" in request.headers.get("content-type", "") else "invalid_json"
+        return problem(422, code, f"{http.detail}; send what Content-Type says, and text as UTF-8")
+    headers = dict(http.headers or {}) | ({"Allow": _allowed(request)} if http.status_code == 405 else {})
+    return problem(http.status_code, _CODE_OF_STATUS.get(http.status_code, "http_error"), http.detail, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return what may be done at the path. Starlette names the methods of the first of its routes only."""
+    routes = cast(list[BaseRoute], request.app.routes)
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    )
 
 
 def _job_error(_: Request, error: Exception) -> ProblemResponse:

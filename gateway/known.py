@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from shared.checking import Offer, offer_of
 from shared.errors import NoCatalogue
 from shared.jobs import Lane
 from shared.ports import AsyncJobStore, Catalogue, LaneLoad
-from shared.voices import VoiceFinder
 
 T = TypeVar("T")
 
@@ -27,14 +26,6 @@ class _Kept(Generic[T]):
             self._asked_at = time.monotonic()
             self._answer = await self._ask()
         return self._answer
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What the engine offers, and its voices made ready to be looked up."""
-
-    catalogue: Catalogue
-    voices: VoiceFinder
 
 
 class Known:
@@ -67,7 +58,7 @@ class Known:
 
     async def _ask_offer(self) -> Offer | None:
         catalogue = await self._jobs.catalogue()
-        return Offer(catalogue, VoiceFinder(catalogue.voices)) if catalogue else None
+        return offer_of(catalogue) if catalogue else None
 
     async def stand_in(self) -> Catalogue | None:
         """Return what the stand-in engine offers, if a worker of it has ever started."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import cast
 
-from gateway.known import Offer
 from gateway.settings import GatewaySettings
 from gateway.submission import default_voice
+from shared.checking import Offer
 from shared.errors import UnknownVoice, UnsupportedLanguage
 
 Voice = dict[str, object]

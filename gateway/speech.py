@@ -8,15 +8,15 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.dependencies import Services
-from gateway.known import Offer
 from gateway.openai_schemas import SpeechBody
 from gateway.openai_voices import voice_of
-from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
 from gateway.streaming import Speech, encoded
 from gateway.submission import fingerprint, submit
 from shared.audio_formats import FORMATS
+from shared.checking import Offer
 from shared.errors import ModelNotFound, StoreUnavailable, UnknownEmotion, UnsupportedSampleRate
+from shared.job_request import JobRequest
 from shared.jobs import Job
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from gateway.known import Known
-from gateway.schemas import JobRequest
+from shared.job_request import JobRequest
 from shared.jobs import CONTROLS, Lane, SpeechRequest
 from shared.ports import Catalogue
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass, replace
 
@@ -10,32 +9,17 @@ import uuid_utils
 
 from gateway.admission import most_ahead, overloaded
 from gateway.dependencies import Services
-from gateway.known import Offer
 from gateway.metrics import REFUSED, STAND_IN, SUBMITTED
-from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
 from gateway.stand_in import stand_in_for
 from gateway.webhook_urls import with_webhook
-from shared import tracing
-from shared.audio_formats import FORMATS
-from shared.errors import (
-    ControlCharacter,
-    EmptyText,
-    LaneFull,
-    Overloaded,
-    QueueUnavailable,
-    QuotaExceeded,
-    TextTooLong,
-    UnknownEmotion,
-    UnknownFormat,
-    UnsupportedControl,
-    UnsupportedSampleRate,
-)
-from shared.jobs import CONTROLS, Job, JobState, Lane, SpeechRequest
+from shared import checking, tracing
+from shared.checking import Offer
+from shared.errors import LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
+from shared.job_request import JobRequest
+from shared.jobs import Job, JobState, Lane, SpeechRequest
 from shared.ports import Catalogue, JobView, Recorded
 from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -150,52 +134,9 @@ def new_job(body: JobRequest, request: SpeechRequest, *, keep_seconds: float) ->
 
 def checked(body: JobRequest, offer: Offer, settings: GatewaySettings) -> SpeechRequest:
     """Return the request with every default filled in, or raise what is wrong with it."""
-    catalogue = offer.catalogue
-    check_text(body.text, limit=settings.max_text_characters)
-    voice = offer.voices.find(body.voice or default_voice(catalogue, settings), blends=catalogue.blends)
-    check_controls(body, catalogue)
-    if body.emotion not in catalogue.emotions and not catalogue.free_text_emotion:
-        raise UnknownEmotion(body.emotion, catalogue.emotions)
-    if body.format not in FORMATS:
-        raise UnknownFormat(body.format, FORMATS)
-    return SpeechRequest(
-        text=body.text,
-        voice=voice,
-        emotion=body.emotion,
-        emotion_strength=body.emotion_strength,
-        speed=body.speed,
-        **{control: getattr(body, control) for control in CONTROLS},
-        format=body.format,
-        sample_rate=sample_rate(body, native=catalogue.sample_rate),
-        seed=body.seed,
-    )
+    voice = default_voice(offer.catalogue, settings)
+    return checking.checked(body.text, body, offer, longest=settings.max_text_characters, default_voice=voice)
 
 
 def default_voice(catalogue: Catalogue, settings: GatewaySettings) -> str:
     return settings.default_voice or str(catalogue.voices[0]["id"])
-
-
-def check_controls(body: JobRequest, catalogue: Catalogue) -> None:
-    """Refuse a control that the engine would ignore; a neutral one changes nothing."""
-    for control, neutral in CONTROLS.items():
-        if getattr(body, control) != neutral and control not in catalogue.controls:
-            raise UnsupportedControl(control, engine=catalogue.engine, allowed=catalogue.controls)
-
-
-def check_text(text: str, *, limit: int) -> None:
-    if not text.strip():
-        raise EmptyText
-    if len(text) > limit:
-        raise TextTooLong(len(text), limit=limit)
-    if found := _CONTROL.search(text):
-        raise ControlCharacter(found.group(), position=found.start())
-
-
-def sample_rate(body: JobRequest, *, native: int) -> int:
-    """Return the asked rate if the format has it; unasked, the engine's own or the next above that it has."""
-    allowed = FORMATS[body.format].sample_rates
-    if body.sample_rate is None:
-        return next((rate for rate in sorted(allowed) if rate >= native), max(allowed))
-    if body.sample_rate not in allowed:
-        raise UnsupportedSampleRate(body.sample_rate, format=body.format, allowed=allowed)
-    return body.sample_rate

@@ -5,13 +5,22 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas import EventType, JobStatus
+from gateway.schemas import JobStatus
+from shared.job_request import EventType
 from shared.outbound import LONGEST_URL
 from shared.shown import at
 from shared.webhooks import EVENT_TYPES, Delivery, DeliveryState, Webhook
 
 Events = Annotated[list[EventType], Field(min_length=1, max_length=len(EVENT_TYPES), description="What to be told.")]
-Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, on the public internet.")]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_URL,
+        description="https://, on the public internet.",
+        examples=["https://hooks.example.com/speech"],
+    ),
+]
 Description = Annotated[str, Field(max_length=500)]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from gateway.dependencies import Services
-from gateway.schemas import JobRequest
 from shared.errors import InvalidWebhookUrl, NoWebhookSecret
+from shared.job_request import JobRequest
 from shared.jobs import Job
 from shared.outbound import Rules, TargetRefused, parsed
 from shared.webhooks import OF_JOBS

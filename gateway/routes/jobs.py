@@ -17,11 +17,12 @@ from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.owned import own_job
 from gateway.ranges import ByteRange, parse_range
 from gateway.routes.problems import problems
-from gateway.schemas import JobPage, JobRequest, JobStatus, Phoneme, Timings, Word
+from gateway.schemas import JobPage, JobStatus, Phoneme, Timings, Word
 from gateway.submission import submit
 from shared.access import TENANT, Scope
 from shared.audio_formats import FORMATS
 from shared.errors import AudioLost, AudioMissing, Forbidden, InvalidCursor
+from shared.job_request import JobRequest
 from shared.jobs import JobState
 from shared.phonemes import unpack
 from shared.ports import JobView

@@ -158,7 +158,7 @@ def test_the_voices_are_made_ready_once_for_many_requests(world: World, monkeypa
         ready.append(voices)
         return VoiceFinder(voices)
 
-    monkeypatch.setattr("gateway.known.VoiceFinder", finder)
+    monkeypatch.setattr("shared.checking.VoiceFinder", finder)
 
     for _ in range(3):
         world.submit(voice="Buzz")

@@ -4,8 +4,8 @@ from typing import Any, get_args
 
 import pytest
 
-from gateway.schemas import EventType
 from gateway.settings import GatewaySettings
+from shared.job_request import EventType
 from shared.webhooks import EVENT_TYPES, MOST_WEBHOOKS
 from tests.gateway.conftest import World, world_with
 

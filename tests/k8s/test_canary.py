@@ -20,8 +20,8 @@ import yaml
 from fastapi.routing import APIRoute
 
 from gateway.routes.jobs import router
-from gateway.schemas import JobRequest
 from gateway.settings import GatewaySettings
+from shared.job_request import JobRequest
 from tests.k8s.manifests import K8S, ROOT, needs_kubectl, needs_schemas, rendered, validated
 from tests.monitoring.monitoring import exported, needs_promtool
 
