@@ -43,7 +43,7 @@ class LoudnessMeter:
         self._rate = sample_rate
         self._hop = round(_HOP_SECONDS * sample_rate)
         self._blocks = Blocks(_BLOCK_HOPS * self._hop)
-        self._weighting = _KWeighting(sample_rate)
+        self._weighting = _KWeighting(sample_rate, _BLOCK_HOPS * self._hop)
         self._peak = PeakMeter()
         self._plain: list[Signal] = []  # mean squares of the hops
         self._weighted: list[Signal] = []
@@ -84,14 +84,15 @@ class LoudnessMeter:
 class _KWeighting:
     """The K filter of BS.1770 for any rate, as a convolution: two biquads one sample at a time are slow in Python."""
 
-    def __init__(self, sample_rate: int) -> None:
-        self._response = _impulse_response(sample_rate)
-        self._tail = np.zeros(len(self._response) - 1)
+    def __init__(self, sample_rate: int, longest_block: int) -> None:
+        response = _impulse_response(sample_rate)
+        self._size = 1 << (longest_block + len(response)).bit_length()
+        self._spectrum = np.fft.rfft(response, self._size)
+        self._tail = np.zeros(len(response) - 1)
 
     def push(self, block: Signal) -> Signal:
-        size = 1 << (len(block) + len(self._tail)).bit_length()
-        product = np.fft.rfft(block, size) * np.fft.rfft(self._response, size)
-        filtered = np.fft.irfft(product, size)[: len(block) + len(self._tail)]
+        product = np.fft.rfft(block, self._size) * self._spectrum
+        filtered = np.fft.irfft(product, self._size)[: len(block) + len(self._tail)]
         filtered[: len(self._tail)] += self._tail
         self._tail = filtered[len(block) :].copy()
         return filtered[: len(block)]
