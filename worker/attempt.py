@@ -29,16 +29,23 @@ class SegmentTimeLimit(Exception):
     """Raised in the work when a segment has taken too long."""
 
 
-class SpokenElsewhere(Exception):
-    """Raised in the work when another worker speaks this very audio just now: it will soon be there to be found."""
-
-
 class NotYet(Exception):
     """Raised in the work when something that it needs is being made: it is tried again after so many seconds."""
+
+    outcome = "not_yet"
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"to be tried again in {seconds:g} s")
         self.seconds = seconds
+
+
+class SpokenElsewhere(NotYet):
+    """Raised in the work when another worker speaks this very audio just now: it will soon be there to be found."""
+
+    outcome = "spoken_elsewhere"
+
+    def __init__(self) -> None:
+        super().__init__(SPOKEN_ELSEWHERE_SECONDS)
 
 
 Work = Callable[[Job, SpeechRequest, Lease], None]
@@ -101,10 +108,8 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
     except MustStop:
         log.warning("handed back: the worker must stop")
         return _put_back(Ending(Verdict.HAND_BACK, "handed_back"), lease)
-    except SpokenElsewhere:
-        return _put_back(Ending(Verdict.RETRY, "spoken_elsewhere", SPOKEN_ELSEWHERE_SECONDS), lease)
     except NotYet as later:
-        return _put_back(Ending(Verdict.RETRY, "not_yet", later.seconds), lease)
+        return _put_back(Ending(Verdict.RETRY, later.outcome, later.seconds), lease)
     except DeviceLost:
         raise
     except (JobError, EngineError, MemoryError, SegmentTimeLimit) as error:

@@ -5,7 +5,7 @@ import io
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
@@ -31,6 +31,9 @@ HASH_BLOCK_BYTES = 1 << 20
 MOST_REPAIRS = (
     5  # of each segment of a job, on average: an object store that loses what it is given would keep it going for ever
 )
+
+
+Make = Callable[[dict[str, Audio], Claims], Audio]  # of the segments' audio, in order
 
 
 class SegmentLost(AudioMissing):
@@ -59,10 +62,19 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
         StepLost: the job was cancelled or has ended, another worker has the step, or segments have to be spoken again.
         JobError: segments were lost again and again, or the object store is away.
     """
+    put_together(job, lease, runtime, partial(_made, job, request))
+
+
+def put_together(job: Job, lease: Lease, runtime: Runtime, make: Make) -> None:
+    """Make one audio of those of the job's segments, record it, and finish the job.
+
+    Raises:
+        StepLost, JobError: as `join_job`.
+    """
     try:
         spoken = _all_there(runtime.jobs.segment_audio(job.id))
         with Claims(lease, runtime) as claims:
-            audio = _made(job, request, spoken, claims)
+            audio = make(spoken, claims)
             change = runtime.jobs.change(
                 job.id,
                 lifecycle.JOIN,
@@ -73,7 +85,7 @@ def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -
                 raise StepLost(change.outcome if change else Outcome.MISSING)
             claims.recorded(audio)
     except SegmentLost as lost:
-        _speak_again(lost, job, lease, runtime)
+        _make_again(lost, job, lease, runtime)
         raise StepLost(Outcome.NOT_READY) from lost
 
 
@@ -85,15 +97,15 @@ def _all_there(found: dict[str, Audio | str]) -> dict[str, Audio]:
     return {step: audio for step, audio in found.items() if isinstance(audio, Audio)}
 
 
-def _speak_again(lost: SegmentLost, job: Job, lease: Lease, runtime: Runtime) -> None:
-    """Have the lost segment spoken again, and every other whose object is not there either."""
+def _make_again(lost: SegmentLost, job: Job, lease: Lease, runtime: Runtime) -> None:
+    """Have the lost segment made again, and every other whose object is not there either."""
     if job.repairs >= MOST_REPAIRS * job.segments_total:
         raise lost
     for step, audio in runtime.jobs.segment_audio(job.id).items():
         address = audio if isinstance(audio, str) else audio.address
         if isinstance(audio, Audio) and step != lost.step and runtime.objects.exists(audio.key, bytes=audio.bytes):
             continue
-        log.warning("a segment's audio is lost: it is spoken again", extra={"step": step})
+        log.warning("a segment's audio is lost: it is made again", extra={"step": step})
         if isinstance(audio, Audio):
             runtime.jobs.forget_audio(audio)
         runtime.jobs.change(job.id, step, partial(lifecycle.lose_segment, address=address))

@@ -1,9 +1,12 @@
 """What a step of a job is, by the job's kind."""
 
 from shared.jobs import JOIN, PLAN, Job, JobKind, SpeechRequest
+from worker.editions import encode, join_edition, plan_edition
 from worker.joining import join_job
 from worker.lease import Lease
 from worker.planning import plan
+from worker.reading import read_book
+from worker.rendering import render, try_to_advance
 from worker.runtime import Runtime
 from worker.synthesis import speak
 
@@ -15,11 +18,35 @@ def do_step(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: 
         StepLost: the job was cancelled or has ended, or another worker has the step.
         JobError, EngineError: it could not be done.
     """
-    if job.kind not in (JobKind.SPEECH, JobKind.CHAPTER):
-        raise RuntimeError(f"no worker does a step of a job of the kind {job.kind}")
+    match job.kind:
+        case JobKind.READING:
+            read_book(job, lease, runtime)
+        case JobKind.RENDER:
+            render(job, lease, runtime)
+        case JobKind.EDITION:
+            _make_edition(step, job, request, lease, runtime)
+        case JobKind.SPEECH | JobKind.CHAPTER:
+            _speak(step, job, request, lease, runtime)
+        case JobKind.INGEST:
+            raise RuntimeError(f"no worker does a step of a job of the kind {job.kind}")
+
+
+def _make_edition(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
+    if step == PLAN:
+        plan_edition(job, request, lease, runtime)
+    elif step == JOIN:
+        join_edition(job, request, lease, runtime)
+        try_to_advance(job, runtime)
+    else:
+        encode(job, step, request, lease, runtime)
+
+
+def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
     if step == PLAN:
         plan(job, request, lease, runtime)
     elif step == JOIN:
         join_job(job, request, lease, runtime)
+        if job.kind is JobKind.CHAPTER:
+            try_to_advance(job, runtime)
     else:
         speak(job, step, request, lease, runtime)

@@ -1,0 +1,74 @@
+"""Subtitles of a book, and an EPUB that is read aloud: what was spoken, and when each sentence of it is heard."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from itertools import accumulate, islice
+from typing import BinaryIO
+
+from audio.tags import Cover
+from books.editions.overlay import SpokenChapter, write_overlay
+from books.editions.subtitles import Cue, shifted, srt, vtt
+from shared.edition_order import EditionOrder
+from shared.jobs import Audio
+from worker.runtime import Runtime
+
+SUBTITLES = {"srt": srt, "vtt": vtt}
+
+Paragraphs = list[list[Cue]]  # of a chapter: the sentences of each
+
+
+def write_timed_text(  # noqa: PLR0913 - what an edition is made of
+    order: EditionOrder,
+    encoded: Sequence[Audio],
+    opened: Sequence[Callable[[], AbstractContextManager[BinaryIO]]],
+    target: BinaryIO,
+    *,
+    cover: Cover | None,
+    runtime: Runtime,
+) -> None:
+    """Write one of SUBTITLES, on the time of the whole M4B, or the EPUB, each chapter of which has its own audio.
+
+    Args:
+        encoded, opened: the chapters as an M4B has them, and their files.
+    """
+    sources = runtime.jobs.audio([chapter.address for chapter in order.chapters])
+    chapters = [
+        paragraphs(job.job, source.parts if source else (), runtime)
+        for job, source in zip(order.chapters, sources, strict=True)
+    ]
+    if order.format in SUBTITLES:
+        cues = (
+            cue
+            for begins, chapter in zip(starts(encoded), chapters, strict=True)
+            for paragraph in chapter
+            for cue in shifted(paragraph, begins)
+        )
+        target.write(SUBTITLES[order.format](cues).encode())
+        return
+    spoken = [
+        SpokenChapter(chapter.title, texts, open)
+        for chapter, texts, open in zip(order.chapters, chapters, opened, strict=True)
+    ]
+    write_overlay(spoken, target, format="m4b", metadata=order.metadata, cover=cover)
+
+
+def paragraphs(job_id: str, times: Sequence[tuple[float, float]], runtime: Runtime) -> Paragraphs:
+    """Return the sentences of a chapter by paragraph; those that have no sound are left out."""
+    segments = runtime.jobs.segments(job_id)
+    left = iter(times)
+    found = [
+        [
+            Cue(start, end, part.written or part.text)
+            for part, (start, end) in zip(segment.parts, islice(left, len(segment.parts)), strict=True)
+        ]
+        for segment in segments
+    ]
+    return [[cue for cue in paragraph if cue.end_seconds > cue.start_seconds] for paragraph in found]
+
+
+def starts(encoded: Sequence[Audio]) -> list[float]:
+    """Return where each chapter begins in the M4B, in seconds."""
+    slots = [int(audio.measured["slot_samples"]) for audio in encoded]
+    return [
+        begins / audio.sample_rate for begins, audio in zip(accumulate(slots[:-1], initial=0), encoded, strict=True)
+    ]
