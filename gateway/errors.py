@@ -50,6 +50,8 @@ STATUS_OF: dict[str, int] = {
     "invalid_form": 422,
     "file_too_large": 413,
     "unknown_upload": 422,
+    "empty_file": 422,
+    "keep_too_long": 422,
     "invalid_cursor": 400,
     "invalid_tenant": 400,
     "invalid_period": 422,

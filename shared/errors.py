@@ -47,6 +47,21 @@ class ControlCharacter(JobError):
         self.position = position
 
 
+class InvalidMark(JobError):
+    """A mark in a chapter's text is none of ours, or says what can't be done."""
+
+    code = "invalid_mark"
+    allowed = ("[voice: NAME]", "[emotion: NAME 0.7]", "[pause: 1.5]", "[speed: 1.1]", "[word](/phonemes/)")
+
+    def __init__(self, mark: str, *, paragraph: int, why: str) -> None:
+        shown = mark if len(mark) <= 40 else f"{mark[:40]}…"
+        super().__init__(
+            f"paragraph {paragraph}: the mark {shown!r} can't be followed: {why}; "
+            rf"there are {', '.join(self.allowed)}; a bracket that is no mark is written \["
+        )
+        self.paragraph = paragraph
+
+
 class _UnknownName(JobError):
     """A name is not among the ones we have; the nearest of them, and of the other names for them, are offered."""
 
@@ -418,3 +433,137 @@ class TimedOut(JobError):
 
     def __init__(self, *, limit_seconds: float) -> None:
         super().__init__(f"speaking one segment took longer than {limit_seconds:g} s")
+
+
+class UnreadableBook(JobError):
+    """The file is no book that can be read; the sentence says why."""
+
+    code = "unreadable_book"
+
+
+class EditionImpossible(JobError):
+    """The chapters or the cover can't be put together in this format; the sentence says why."""
+
+    code = "edition_impossible"
+
+
+class BookNotFound(JobError):
+    """There is no such book, or no longer."""
+
+    code = "book_not_found"
+
+    def __init__(self, book_id: str) -> None:
+        super().__init__(f"there is no book {book_id!r}; it may have been deleted or have expired")
+
+
+class BookConflict(JobError):
+    """The book is not in a state in which this can be done."""
+
+    code = "book_conflict"
+
+    def __init__(self, doing: str, state: str, *, allowed: Iterable[str]) -> None:
+        self.state = state
+        self.allowed = tuple(allowed)
+        super().__init__(f"the book is {state}; {doing} is possible while it is {' or '.join(self.allowed)}")
+
+
+class ChapterNotFound(JobError):
+    """The book has no such chapter."""
+
+    code = "chapter_not_found"
+
+    def __init__(self, chapter_id: str) -> None:
+        super().__init__(f"the book has no chapter {chapter_id!r}")
+
+
+class UnknownChapter(_UnknownName):
+    """A chapter that is to be changed is none of the book's."""
+
+    code = "unknown_chapter"
+    kind = "chapter"
+
+
+class InvalidOrder(JobError):
+    """The chapters' new order leaves one out, or has one twice."""
+
+    code = "invalid_order"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"`order` has to have each of the book's {limit} chapters once")
+        self.limit = limit
+
+
+class NothingIncluded(JobError):
+    """No chapter of the book is to be spoken."""
+
+    code = "nothing_included"
+
+    def __init__(self) -> None:
+        super().__init__("no chapter of the book is included; include at least one")
+
+
+class InvalidCover(JobError):
+    """The file is no picture that can be a cover."""
+
+    code = "invalid_cover"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; a cover is a JPEG or PNG file")
+
+
+class EditionNotFound(JobError):
+    """The book has no edition in that format."""
+
+    code = "edition_not_found"
+
+    def __init__(self, format: str, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(allowed)
+        there = f"there is {', '.join(self.allowed)}" if self.allowed else "none was made yet"
+        super().__init__(f"the book has no edition {format!r}; {there}")
+
+
+class InvalidForm(JobError):
+    """The multipart body is not one that can be read."""
+
+    code = "invalid_form"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; send multipart/form-data with the part `file`, and `options` as JSON if you like")
+
+
+class FileTooLarge(JobError):
+    """The file is larger than a file may be."""
+
+    code = "file_too_large"
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"the file is over {limit} bytes, which is the limit")
+        self.limit = limit
+
+
+class UnknownUpload(JobError):
+    """There is no file of the tenant's by that key."""
+
+    code = "unknown_upload"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no upload {key!r}; ask POST /v1/uploads for a link, and PUT the file there first")
+
+
+class EmptyFile(JobError):
+    """The file has nothing in it."""
+
+    code = "empty_file"
+
+    def __init__(self) -> None:
+        super().__init__("the file is empty")
+
+
+class KeepTooLong(JobError):
+    """It is to be kept for longer than anything is kept here."""
+
+    code = "keep_too_long"
+
+    def __init__(self, seconds: float, *, limit: float) -> None:
+        super().__init__(f"keep_seconds is {seconds:g}; here it may be {limit:g}")
+        self.limit = limit
