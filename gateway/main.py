@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import cache
 
 import uvicorn
 from anyio import to_thread
@@ -21,6 +22,7 @@ from gateway.errors import add_error_handlers
 from gateway.known import Known
 from gateway.metrics import RequestMetrics
 from gateway.openai_errors import OpenAIErrors
+from gateway.openapi import by_name, completed
 from gateway.quotas import QuotaGate, Quotas
 from gateway.routes import events, health, jobs, models, speech, voices, webhooks
 from gateway.routes import usage as usage_routes
@@ -96,7 +98,14 @@ def create_app(settings: GatewaySettings) -> FastAPI:
 
 def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> FastAPI:
     """Return the routes, without stores unless the lifespan brings them."""
-    app = FastAPI(title="EmotiVoice Fleet", version="1", description=DESCRIPTION, lifespan=lifespan, telemetry=spans())
+    app = FastAPI(
+        title="EmotiVoice Fleet",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        telemetry=spans(),
+        generate_unique_id_function=by_name,
+    )
     app.state.leaving = lambda: False
     app.include_router(jobs.router)
     app.include_router(events.router)
@@ -107,6 +116,8 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(models.router)
     app.include_router(usage_routes.router)
     app.include_router(health.router)
+    described = app.openapi
+    app.openapi = cache(lambda: completed(described(), settings))
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, larger={})
     app.add_middleware(QuotaGate)

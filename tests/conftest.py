@@ -10,6 +10,7 @@ from cli.stack.servers import LocalServers
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=["short", "long"], default="short", help="how much of tests/faults to run")
     parser.addoption("--faults-report", metavar="FILE", help="where to write the table of the fault matrix")
+    parser.addoption("--examples", default="20", help="how much Schemathesis sends to each operation")
 
 
 @pytest.fixture(scope="session")

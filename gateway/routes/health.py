@@ -1,12 +1,14 @@
 """Is the process alive, can it take work, and how does it do."""
 
 from collections.abc import Awaitable
+from typing import Literal
 
 import anyio
 from anyio import to_thread
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
 
 from gateway.dependencies import ServicesDep
 from gateway.metrics import forget_loads, show_loads
@@ -17,13 +19,22 @@ router = APIRouter(tags=["health"])
 READY_SECONDS = 3.0
 
 
+class Readiness(BaseModel):
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = Field(description="What each dependency says: ok, or what is wrong.")
+
+
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "A dependency does not answer; it is named."}})
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "A dependency does not answer; it is named."}},
+)
 async def readyz(services: ServicesDep) -> Response:
     """It can take work: every dependency answers, and a worker has announced its voices."""
     checks: dict[str, str] = {}
@@ -48,7 +59,7 @@ async def _check(checks: dict[str, str], name: str, probe: Awaitable[object]) ->
         checks[name] = "ok"
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(services: ServicesDep) -> Response:
     """Prometheus metrics of this process, and the load of each lane while Redis answers."""
     try:

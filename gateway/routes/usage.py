@@ -2,13 +2,14 @@
 
 import csv
 import io
+import re
 import time
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.dependencies import ReaderDep, ServicesDep
 from gateway.routes.problems import problems
@@ -23,6 +24,16 @@ USUAL_DAYS = 30
 EVERYBODY = "*"
 _GROUPS = ("day", "tenant", "engine")
 _ANY_GROUPS = rf"({'|'.join(_GROUPS)})(,({'|'.join(_GROUPS)}))*"
+
+
+def _written_out(day: object) -> object:
+    """Refuse a number: it would be taken for Unix seconds."""
+    if isinstance(day, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", day, re.ASCII):
+        raise ValueError("a day is written as 2026-11-28")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
 
 
 class UsageSums(BaseModel):
@@ -62,8 +73,8 @@ async def get_usage(  # noqa: PLR0913, PLR0917 - what a request may say
     request: Request,
     services: ServicesDep,
     caller: ReaderDep,
-    first: Annotated[date | None, Query(alias="from", description="The first day; by default 30 days ago.")] = None,
-    last: Annotated[date | None, Query(alias="to", description="The last day; by default today.")] = None,
+    first: Annotated[Day | None, Query(alias="from", description="The first day; by default 30 days ago.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="The last day; by default today.")] = None,
     group: Annotated[
         str, Query(pattern=f"^{_ANY_GROUPS}$", description="Any of day, tenant and engine, joined by commas.")
     ] = "day",

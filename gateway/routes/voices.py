@@ -1,20 +1,15 @@
 """What the engine offers."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from gateway.dependencies import KnownDep, ServicesDep
-from gateway.schemas import EmotionList, MissingVoice, Problem, Voice, VoiceList
+from gateway.routes.problems import problems
+from gateway.schemas import EmotionList, MissingVoice, Voice, VoiceList
 from gateway.submission import default_voice
 
 router = APIRouter(prefix="/v1", tags=["voices"])
 
-_PROBLEM: dict[str, Any] = {"model": Problem, "content": {"application/problem+json": {}}}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: _PROBLEM,
-    503: _PROBLEM | {"description": "No worker has started yet, or tokens can't be checked."},
-}
+_PROBLEMS = problems(503)
 
 
 @router.get("/voices", responses=_PROBLEMS)

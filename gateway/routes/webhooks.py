@@ -33,6 +33,12 @@ sent = APIRouter()  # what we send, for OpenAPI
 
 WebhookId = Annotated[str, Path(max_length=32, description="Or `jobs`, for the URLs that jobs bring along.")]
 DeliveryId = Annotated[str, Path(max_length=128)]
+_OF_A_DELIVERY = {
+    "redeliver": {
+        "operationId": "redeliver",
+        "parameters": {"webhook_id": "$request.path.webhook_id", "delivery_id": "$response.body#/id"},
+    }
+}
 
 
 @router.post("", status_code=201, responses=problems(409, 413, 422, 503))
@@ -122,7 +128,9 @@ async def list_deliveries(
     )
 
 
-@router.post("/{webhook_id}/test", status_code=202, responses=problems(404, 422, 503))
+@router.post(
+    "/{webhook_id}/test", status_code=202, responses={202: {"links": _OF_A_DELIVERY}, **problems(404, 422, 503)}
+)
 async def test_webhook(webhook_id: WebhookId, services: ServicesDep, caller: SpeakerDep) -> DeliveryStatus:
     """Have an event `webhook.test` sent; look for it among the deliveries."""
     hook = await _own(_registered(webhook_id), services, caller)
