@@ -76,6 +76,12 @@ class RedisChildJobs:
                 found += [records.load_job(one) if one else None for one in raw]
         return found
 
+    def page(self, parent: str, *, after: str, limit: int) -> list[str]:
+        """Return ids of children, by their ids, beginning after one."""
+        with translated():
+            first = f"({after}" if after else "-"
+            return self._redis.zrange(records.children_key(parent), first, "+", bylex=True, offset=0, num=limit)
+
     def cancel(self, job_id: str) -> None:
         """Cancel a child unless it is finished."""
         with translated():

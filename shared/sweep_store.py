@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared import records
+from shared.book_store import EXPIRING as BOOKS_EXPIRING
 from shared.changes import expiry_argument, removal_argument, script
 from shared.ended import job_ended
 from shared.fair import NO_WINDOWS, Windows, ready_steps, share
 from shared.job_store import audio_addresses, patient_client, translated
-from shared.jobs import JobState, Lane
+from shared.jobs import Job, JobState, Lane
 from shared.ports import StepRef
 
 # A step is suspicious when steps that arrived this much later have been started: a queue is first in, first out.
@@ -123,6 +124,9 @@ class RedisSweepStore:
                     return None
                 job = records.load_job(raw)
                 due = self._redis.zscore(records.EXPIRING, job_id)  # after the record: what changes it, changes both
+                if due is not None and job.finished and self._belongs_to_a_book(job):
+                    self._redis.zadd(records.EXPIRING, {job_id: now + job.keep_seconds})
+                    return job.state
                 if due is None or due > now:  # it has ended or was opened again meanwhile, or another sweeper was here
                     return job.state
                 addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
@@ -135,6 +139,19 @@ class RedisSweepStore:
                     if not job.finished:
                         job_ended(expired)
                     return None if forget else JobState.EXPIRED
+
+    def _belongs_to_a_book(self, job: Job) -> bool:
+        """Whether the job stays for as long as a book does: the book's time runs from its latest change."""
+        return bool(job.parent) and self._redis.zscore(BOOKS_EXPIRING, job.parent) is not None
+
+    def remove(self, job_id: str, *, now: float) -> None:
+        """Forget a job, whatever its state, and let its audio go."""
+        with translated():
+            while raw := self._redis.get(records.job_key(job_id)):
+                job = records.load_job(raw)
+                addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
+                if self._remove(args=[removal_argument(raw, job, addresses, now=now)]) is not None:
+                    return
 
     def doomed(self, *, garbage_before: float, uploads_before: float, limit: int) -> list[str]:
         """Return keys of objects to delete: no record points to them, and nobody may store them until `deleted`.

@@ -8,12 +8,16 @@ import threading
 import uuid
 from functools import partial
 
+from shared.book_store import RedisBooks
+from shared.children import RedisChildJobs
 from shared.health_server import serve
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore
+from shared.ports import StepRef
 from shared.queue import SweeperQueue
 from shared.sweep_store import RedisSweepStore
 from shared.webhook_store import RedisWebhooks
+from sweeper.books import BookCare
 from sweeper.health import Health
 from sweeper.pod_costs import Pods, api_server
 from sweeper.relay import Relay
@@ -83,11 +87,20 @@ def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.
         health.moved()
         return not stopping.is_set()
 
+    url = settings.redis_url.get_secret_value()
+    records, objects = RedisSweepStore(url, windows=settings.windows), S3ObjectStore(settings)
+    lanes = SweeperQueue(settings.broker_url.get_secret_value())
+
+    def send(step: StepRef) -> None:
+        lanes.enqueue(step.job_id, step.step, lane=step.lane)
+
+    children = RedisChildJobs(url, windows=settings.windows, send=send)
     servers = Servers(
-        RedisSweepStore(settings.redis_url.get_secret_value(), windows=settings.windows),
-        SweeperQueue(settings.broker_url.get_secret_value()),
-        S3ObjectStore(settings),
+        records,
+        lanes,
+        objects,
         Pods(api_server()) if settings.pod_deletion_cost else None,
+        BookCare(RedisBooks(url), children, records, objects),
     )
     lock = min(max(3 * settings.sweep_seconds, LEAST_LOCK_SECONDS), MOST_LOCK_SECONDS)
     terms = Terms(settings.patience_seconds, settings.upload_seconds, lock)

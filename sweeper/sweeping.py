@@ -65,6 +65,13 @@ class Objects(Protocol):
     def delete(self, key: str) -> None: ...
 
 
+class Parents(Protocol):
+    """What is needed of sweeper.books.BookCare."""
+
+    def advance(self, go_on: Callable[[], bool]) -> None: ...
+    def expire(self, go_on: Callable[[], bool]) -> None: ...
+
+
 class WorkerPods(Protocol):
     """What is needed of sweeper.pod_costs.Pods."""
 
@@ -79,6 +86,7 @@ class Servers:
     lanes: Lanes
     objects: Objects
     pods: WorkerPods | None = None  # None: it does not look after them
+    books: Parents | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,9 @@ class Sweeper:
             "delete": self._delete,
             "dead_letters": self._count_dead_letters,
         }
+        if servers.books:
+            self._parts["books"] = partial(servers.books.advance, self._go_on)
+            self._parts["expire_books"] = partial(servers.books.expire, self._go_on)
         if servers.pods:
             self._parts["pods"] = partial(self._spare_busy, servers.pods)
 
