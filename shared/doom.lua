@@ -5,7 +5,7 @@
 local doomed = {}
 local function look(found)
   for _, object in ipairs(found) do
-    local record = ARGV[4] .. string.match(object, '([^/]+)%.[^.]*$') -- shared/audio_address.py: audio_key
+    local record = ARGV[4] .. (string.match(object, '([^/]+)%.[^.]*$') or object) -- shared/audio_address.py: audio_key
     local audio = redis.call('GET', record)
     local began = tonumber(redis.call('ZSCORE', KEYS[2], object) or '0')
     if audio and audio ~= 'deleting' then
