@@ -11,9 +11,8 @@ from fractions import Fraction
 from typing import Any, cast
 
 import av
-import numpy as np
 
-from audio.encoding import BIT_EXACT, Blocks, Resampler, bit_rate, quantized
+from audio.encoding import BIT_EXACT, Blocks, Resampler, as_frame, bit_rate, quantized
 from audio.waveform import Samples
 
 STREAMED = ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -122,7 +121,7 @@ class _Coded:
         return self._pipe.take()
 
     def _encode(self, samples: Samples) -> None:
-        data = quantized(samples, self._sample_format)[np.newaxis]  # (1, n): one channel
+        data = as_frame(samples, self._stream.codec_context.name, self._sample_format)
         frame = av.AudioFrame.from_ndarray(data, format=self._sample_format, layout="mono")
         frame.sample_rate = self._stream.rate
         frame.time_base = Fraction(1, self._stream.rate)

@@ -104,5 +104,5 @@ def _slot(format: str, samples: int) -> int:
 
 def chapter_starts(chapters: Sequence[EncodedChapter]) -> list[float]:
     """Return where the sound of each chapter begins in the whole, in seconds."""
-    starts = accumulate((chapter.slot_samples for chapter in chapters[:-1]), initial=0)
-    return [start / chapter.sample_rate for start, chapter in zip(starts, chapters, strict=True)]
+    ends = accumulate(chapter.slot_samples for chapter in chapters)
+    return [(end - chapter.slot_samples) / chapter.sample_rate for end, chapter in zip(ends, chapters, strict=True)]
