@@ -1,0 +1,136 @@
+"""A book is rendered: each chapter that needs it becomes a job, whatever happens in between."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.books import BookState, Voicing, Wanted
+from shared.jobs import JobKind, JobState, Lane
+from tests.fake_books import BOOK_ID
+from tests.worker.bookroom import TEXTS, Bookroom
+from worker.attempt import Verdict
+
+
+@pytest.fixture
+def room() -> Bookroom:
+    room = Bookroom()
+    room.add_book()
+    return room
+
+
+def test_each_included_chapter_becomes_a_job_of_the_bulk_lane(room: Bookroom) -> None:
+    second = room.book.chapters[1]
+    room.books.put(room.book.with_chapter(replace(second, included=False)))
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    one, two, three = room.book.chapters
+    assert not two.job
+    jobs = [room.jobs.jobs[one.job], room.jobs.jobs[three.job]]
+    assert [(job.kind, job.lane, job.parent, job.long) for job in jobs] == [
+        (JobKind.CHAPTER, Lane.BULK, BOOK_ID, True)
+    ] * 2
+    assert room.jobs.requests[three.job].text == TEXTS[2][1]
+    assert room.jobs.jobs[job_id].state is JobState.SUCCEEDED
+
+
+def test_rendered_twice_nothing_is_ordered_twice(room: Bookroom) -> None:
+    room.deliver(room.render())
+    ordered = list(room.children.created)
+
+    room.deliver(room.render())
+
+    assert [one for one in room.children.created if one not in ordered] == [room.book.render_job]
+
+
+class Killed(BaseException):
+    """As by kill -9: nothing more is done."""
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["before", "after"])
+def test_a_worker_killed_around_the_record_leaves_nothing_double(room: Bookroom, *, recorded: bool) -> None:
+    change = room.books.change
+
+    def change_and_die(*arguments: object) -> None:
+        if recorded:
+            change(*arguments)  # pyright: ignore[reportArgumentType] - passed on
+        raise Killed
+
+    job_id = room.render()
+    room.books.change = change_and_die  # pyright: ignore[reportAttributeAccessIssue] - a fault
+    with pytest.raises(Killed):
+        room.deliver(job_id)
+    room.books.change = change
+
+    room.deliver(job_id, redelivered=True)
+
+    assert len(room.children.created) == 1 + len(TEXTS)
+    assert room.states() == [JobState.QUEUED] * 3
+
+
+def test_a_chapter_that_is_edited_while_it_is_ordered_is_spoken_as_it_is_then(room: Bookroom) -> None:
+    room.books.before_change = lambda: room.rewrite("2", "Another text.")
+
+    room.deliver(room.render())
+
+    assert room.jobs.requests[room.book.chapters[1].job].text == "Another text."
+    others = set(room.children.created) - {one.job for one in room.book.chapters} - {room.book.render_job}
+    assert [room.jobs.jobs[one].state for one in others] == [JobState.CANCELLED]
+
+
+def test_a_book_that_is_paused_meanwhile_gets_no_more_jobs(room: Bookroom) -> None:
+    room.books.before_change = lambda: room.books.put(replace(room.book, wanted=Wanted.PAUSE))
+
+    room.deliver(room.render())
+
+    assert [one.job for one in room.book.chapters] == ["", "", ""]
+    made = [job for job in room.jobs.jobs.values() if job.kind is JobKind.CHAPTER]
+    assert {job.state for job in made} == {JobState.CANCELLED}
+
+
+def test_an_unfinished_job_of_the_former_text_is_cancelled(room: Bookroom) -> None:
+    room.deliver(room.render())
+    former = room.book.chapters[0].job
+    room.rewrite("1", "Another beginning.")
+
+    room.deliver(room.render())
+
+    assert room.jobs.jobs[former].state is JobState.CANCELLED
+    assert room.book.chapters[0].job != former
+
+
+def test_a_voice_that_the_engine_has_not_ends_it_with_its_name(room: Bookroom) -> None:
+    room.books.put(replace(room.book, voicing=Voicing("hum", speakers={"John": "nobody"})))
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.code == "unknown_voice"
+    assert "'nobody'" in failure.message
+    assert room.state is BookState.FAILED
+
+
+def test_without_a_worker_that_speaks_it_waits(room: Bookroom) -> None:
+    room.jobs.announced = None
+
+    assert room.deliver(room.render()).verdict is Verdict.RETRY
+
+
+def test_a_chapter_that_fails_leaves_the_others_alone_and_is_all_that_is_spoken_again(room: Bookroom) -> None:
+    room.rewrite("2", "Please refuse this.")
+    room.render()
+    room.work_off()
+    assert room.states() == [JobState.SUCCEEDED, JobState.FAILED, JobState.SUCCEEDED]
+    assert room.state is BookState.FAILED
+    assert not room.books.unsettled
+    room.engine.spoken.clear()
+    room.rewrite("2", "Please accept this.")
+
+    room.render()
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+    assert " ".join(room.engine.spoken) == "Please accept this."
