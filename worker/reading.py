@@ -39,7 +39,7 @@ def read_book(job: Job, lease: Lease, runtime: Runtime) -> None:
         manuscript = _read(book, runtime.objects)
         lease.check()
         chapters = [_stored(number, one, book, runtime.objects) for number, one in enumerate(manuscript.chapters, 1)]
-        if manuscript.cover:
+        if manuscript.cover and not book.cover_sha256:  # else the owner's is there
             _put(book.cover_key, manuscript.cover, manuscript.cover_type, runtime.objects)
         lease.check()
         if books.change(book.id, lambda now: _filled(now, manuscript, chapters)) is None:

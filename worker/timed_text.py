@@ -46,8 +46,8 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
         target.write(SUBTITLES[order.format](cues).encode())
         return
     spoken = [
-        SpokenChapter(chapter.title, texts, open)
-        for chapter, texts, open in zip(order.chapters, chapters, opened, strict=True)
+        SpokenChapter(chapter.title, texts or _title_only(chapter.title, audio), open)
+        for chapter, texts, audio, open in zip(order.chapters, chapters, encoded, opened, strict=True)
     ]
     write_overlay(spoken, target, format="m4b", metadata=order.metadata, cover=cover)
 
@@ -63,7 +63,13 @@ def paragraphs(job_id: str, times: Sequence[tuple[float, float]], runtime: Runti
         ]
         for segment in segments
     ]
-    return [[cue for cue in paragraph if cue.end_seconds > cue.start_seconds] for paragraph in found]
+    heard = ([cue for cue in paragraph if cue.end_seconds > cue.start_seconds] for paragraph in found)
+    return [paragraph for paragraph in heard if paragraph]
+
+
+def _title_only(title: str, audio: Audio) -> Paragraphs:
+    """Return what stands for a chapter in which no sentence is timed, such as one that is only a scene break."""
+    return [[Cue(0.0, audio.seconds, title)]]
 
 
 def starts(encoded: Sequence[Audio]) -> list[float]:

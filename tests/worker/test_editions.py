@@ -1,0 +1,214 @@
+"""Spoken chapters become editions, whatever is lost or done twice on the way."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import replace
+
+import av
+import pytest
+
+from shared.advance import advance
+from shared.books import BookState
+from shared.jobs import JOIN, PLAN, JobKind, JobState
+from tests.fake_books import BOOK_ID
+from tests.worker.bookroom import TEXTS, Bookroom
+
+
+@pytest.fixture
+def room() -> Bookroom:
+    room = Bookroom()
+    room.add_book(metadata={"title": "A Book", "author": "Somebody", "language": "en"})
+    return room
+
+
+def rendered(room: Bookroom, *formats: str) -> Bookroom:
+    room.render(*formats)
+    room.work_off()
+    assert room.state is BookState.SUCCEEDED
+    return room
+
+
+def edition_jobs(room: Bookroom) -> list[str]:
+    return [one for one in room.children.created if room.jobs.jobs[one].kind is JobKind.EDITION]
+
+
+def test_an_m4b_has_the_chapters_in_their_order(room: Bookroom) -> None:
+    rendered(room)
+
+    with av.open(io.BytesIO(room.edition())) as book:
+        assert [chapter["metadata"]["title"] for chapter in book.chapters()] == [title for title, _ in TEXTS]
+        assert book.metadata["title"] == "A Book"
+
+
+def test_every_format_is_made_and_what_is_alike_is_encoded_once(room: Bookroom) -> None:
+    rendered(room, "m4b", "mp3", "opus", "flac", "wav", "srt", "vtt", "epub")
+
+    for format in ("mp3", "opus", "flac", "wav"):
+        with zipfile.ZipFile(io.BytesIO(room.edition(format))) as archive:
+            assert [name[:8] for name in archive.namelist()] == ["01 - One", "02 - Two", "03 - Thr"]
+    with zipfile.ZipFile(io.BytesIO(room.edition("epub"))) as archive:
+        assert archive.read("mimetype") == b"application/epub+zip"
+    assert room.edition("vtt").startswith(b"WEBVTT")
+    assert sum(key.endswith(".m4a") for key in room.objects.objects) == len(TEXTS)
+
+
+def test_an_edition_counts_for_no_usage_and_no_audio(room: Bookroom) -> None:
+    rendered(room)
+
+    (edition,) = edition_jobs(room)
+    assert room.jobs.jobs[edition].engine_seconds == 0
+    assert room.jobs.jobs[edition].audio_seconds > 0
+
+
+def test_whatever_order_the_steps_are_done_in_the_bytes_are_the_same() -> None:
+    digests: set[str] = set()
+    for last_first in (False, True):
+        room = Bookroom()
+        room.add_book()
+        room.render("m4b", "srt")
+        room.work_off(last_first=last_first)
+        digests.add(hashlib.sha256(room.edition() + room.edition("srt")).hexdigest())
+
+    assert len(digests) == 1
+
+
+def test_the_last_chapter_begins_the_edition_and_asking_again_changes_nothing(room: Bookroom) -> None:
+    room.render()
+    room.work_off()
+    created = list(room.children.created)
+
+    for _ in range(3):
+        advance(BOOK_ID, books=room.books, children=room.children)
+
+    assert room.children.created == created
+    assert not room.books.unsettled
+
+
+def test_what_a_killed_worker_left_the_sweeper_goes_on_with(room: Bookroom) -> None:
+    heard = room.books.get
+    render_job = room.render()
+    room.deliver(render_job)
+    room.queue.messages = [one for one in room.queue.messages if one[0] != render_job]
+    while room.queue.messages:
+        job_id, step, _ = room.queue.messages.pop(0)
+        room.books.get = (lambda _: None) if step == JOIN else heard  # pyright: ignore[reportAttributeAccessIssue]
+        room.deliver(job_id, step)
+    room.books.get = heard
+    assert room.states() == [JobState.SUCCEEDED] * 3
+    assert not edition_jobs(room)
+
+    advance(BOOK_ID, books=room.books, children=room.children)
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+
+
+def test_a_new_title_makes_a_new_edition_and_speaks_nothing(room: Bookroom) -> None:
+    rendered(room)
+    room.engine.spoken.clear()
+    room.books.put(room.book.with_chapter(replace(room.book.chapters[0], title="A better one")))
+
+    rendered(room)
+
+    assert not room.engine.spoken
+    assert len(edition_jobs(room)) == 2
+    with av.open(io.BytesIO(room.edition())) as book:
+        assert book.chapters()[0]["metadata"]["title"] == "A better one"
+
+
+def test_rendered_again_unchanged_the_edition_stays(room: Bookroom) -> None:
+    rendered(rendered(room))
+
+    assert len(edition_jobs(room)) == 1
+
+
+def lose(room: Bookroom, address: str | None) -> None:
+    del room.objects.objects[room.jobs.stored[address or ""].key]
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["object", "record"])
+def test_a_chapter_whose_audio_is_lost_is_joined_again_for_the_edition(room: Bookroom, *, forgotten: bool) -> None:
+    room.render()
+    while not edition_jobs(room):
+        room.work_off(most=1)
+    address = room.chapter_jobs[1].audio_address
+    lose(room, address)
+    if forgotten:
+        del room.jobs.stored[address or ""]
+    room.engine.spoken.clear()
+
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+    assert not room.engine.spoken
+    assert room.chapter_jobs[1].repairs == 1
+
+
+def test_lost_segments_of_a_lost_chapter_are_spoken_again(room: Bookroom) -> None:
+    room.render()
+    while not edition_jobs(room):
+        room.work_off(most=1)
+    room.engine.spoken.clear()
+    for address in (room.chapter_jobs[0].audio_address, room.jobs.steps[room.chapter_jobs[0].id]["0"].audio_address):
+        lose(room, address)
+
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+    assert " ".join(room.engine.spoken) == TEXTS[0][1]
+
+
+def test_an_encoded_chapter_that_is_lost_is_encoded_again(room: Bookroom) -> None:
+    room.render()
+    while not any(step == JOIN and job_id in edition_jobs(room) for job_id, step, _ in room.queue.messages):
+        room.work_off(most=1)
+    (edition,) = edition_jobs(room)
+    lose(room, room.jobs.steps[edition]["2"].audio_address)
+
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+
+
+def test_a_store_that_loses_every_chapter_ends_the_edition(room: Bookroom) -> None:
+    room.render()
+    while not edition_jobs(room):
+        room.work_off(most=1)
+    (edition,) = edition_jobs(room)
+    put = room.objects.put
+    key = room.jobs.stored[room.chapter_jobs[0].audio_address or ""].key
+    del room.objects.objects[key]
+    room.objects.put = lambda name, *rest, **named: None if name == key else put(name, *rest, **named)  # pyright: ignore
+
+    room.work_off()
+
+    failure = room.jobs.jobs[edition].failure
+    assert failure
+    assert failure.code == "audio_missing"
+    assert room.state is BookState.FAILED
+
+
+def test_a_cancelled_edition_stops(room: Bookroom) -> None:
+    room.render()
+    while not edition_jobs(room):
+        room.work_off(most=1)
+    (edition,) = edition_jobs(room)
+    room.children.cancel(edition)
+
+    room.work_off()
+
+    assert room.jobs.steps[edition].get(PLAN) is None
+
+
+def test_a_cover_that_is_no_picture_fails_the_edition_with_a_reason(room: Bookroom) -> None:
+    data = b"no picture"
+    room.objects.objects[room.book.cover_key] = data
+    room.books.put(replace(room.book, cover_sha256=hashlib.sha256(data).hexdigest(), cover_type="image/png"))
+
+    room.render()
+    room.work_off()
+
+    failure = room.jobs.jobs[edition_jobs(room)[0]].failure
+    assert failure
+    assert failure.code == "edition_impossible"
