@@ -304,21 +304,37 @@ def test_a_slow_reader_gets_everything_and_holds_up_nobody(fleet: RunningFleet, 
     assert len(whole) > 20 << 20  # more than any buffer on the way would hold
 
 
-# What these clients really send: open-webui's backend, SillyTavern's server, LibreChat's service, Home Assistant's
-# custom component openai_tts.
+# What these clients really send, headers too: open-webui's backend (it has parameters), SillyTavern's server without a
+# key, LibreChat's service, Home Assistant's custom component openai_tts, first versions and later ones.
 OPEN_WEBUI: Json = {"input": "", "voice": "alloy", "model": "tts-1"}
 SILLY_TAVERN: Json = {"input": "", "response_format": "mp3", "voice": "nova", "speed": 1, "model": "tts-1"}
 LIBRE_CHAT: Json = {"input": "", "model": "tts-1-hd", "voice": "onyx"}
-HOME_ASSISTANT: Json = {"model": "tts-1", "input": "", "voice": "shimmer", "response_format": "wav", "speed": 1.0}
+HOME_ASSISTANT: Json = {"model": "tts-1", "input": "", "voice": "shimmer", "response_format": "wav", "speed": 1}
+LATER_HOME_ASSISTANT: Json = {**HOME_ASSISTANT, "response_format": "mp3", "speed": 1.0, "instructions": "happy"}
+STREAMING_HOME_ASSISTANT: Json = {**HOME_ASSISTANT, "response_format": "opus", "speed": 1.0}
+KEY = {"Authorization": "Bearer sk-none", "Content-Type": "application/json"}
+OF_OPEN_WEBUI = KEY | {
+    "X-OpenWebUI-User-Name": "%E6%9D%8E",
+    "X-OpenWebUI-User-Id": "1",
+    "X-OpenWebUI-User-Role": "user",
+}
+WITHOUT_KEY = {"Authorization": "Bearer ", "Content-Type": "application/json"}
+OF_HOME_ASSISTANT = {"Content-Type": "application/json", "User-Agent": "HomeAssistant-OpenAI-TTS"}
 
 
 @pytest.mark.parametrize(
-    "body",
-    [OPEN_WEBUI, SILLY_TAVERN, LIBRE_CHAT, HOME_ASSISTANT],
-    ids=["open-webui", "SillyTavern", "LibreChat", "Home Assistant"],
+    ("body", "headers"),
+    [
+        pytest.param(OPEN_WEBUI, OF_OPEN_WEBUI, id="open-webui"),
+        pytest.param(OPEN_WEBUI | {"response_format": "wav"}, OF_OPEN_WEBUI, id="open-webui with parameters"),
+        pytest.param(SILLY_TAVERN, WITHOUT_KEY, id="SillyTavern"),
+        pytest.param(LIBRE_CHAT, KEY, id="LibreChat"),
+        pytest.param(HOME_ASSISTANT, KEY, id="Home Assistant"),
+        pytest.param(LATER_HOME_ASSISTANT, OF_HOME_ASSISTANT, id="Home Assistant, later"),
+        pytest.param(STREAMING_HOME_ASSISTANT, OF_HOME_ASSISTANT, id="Home Assistant, streaming"),
+    ],
 )
-def test_a_body_as_the_client_sends_it(fleet: RunningFleet, body: Json) -> None:
-    headers = {"Authorization": "Bearer none", "Content-Type": "application/json"}
+def test_a_request_as_the_client_sends_it(fleet: RunningFleet, body: Json, headers: dict[str, str]) -> None:
     text = unique("As others ask")
 
     answer = fleet.api.http.post("/v1/audio/speech", json=body | {"input": text}, headers=headers)
