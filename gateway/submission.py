@@ -18,8 +18,8 @@ from shared.checking import Offer
 from shared.errors import LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
 from shared.job_request import JobRequest
 from shared.jobs import Job, JobState, Lane, SpeechRequest
+from shared.new_job import new_job
 from shared.ports import Catalogue, JobView, Recorded
-from shared.speech_length import LONGEST_SEGMENT_SECONDS, estimated_seconds
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,21 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str,
     offer = await services.known.offer()
     request = checked(body, offer, services.settings)
     request, stand_in = await stand_in_for(body, request, offer.catalogue, services.known)
-    job = new_job(body, request, keep_seconds=services.settings.keep_seconds)
-    job = replace(job, tenant=tenant, stand_in=stand_in, trace=tracing.current().traceparent, stream=stream)
+    job = new_job(
+        str(uuid_utils.uuid7()),
+        request,
+        lane=Lane(body.lane),
+        keep_seconds=services.settings.keep_seconds,
+        now=time.time(),
+    )
+    job = replace(
+        job,
+        metadata=body.metadata,
+        tenant=tenant,
+        stand_in=stand_in,
+        trace=tracing.current().traceparent,
+        stream=stream,
+    )
     job = await with_webhook(job, body, services)
     load = await services.known.load(job.speaking_lane)
     recorded = await _record(job, request, services, key=key, fingerprint=fingerprint(body) if key else "")
@@ -114,22 +127,6 @@ async def _enqueue_ready(recorded: Recorded, job: Job, services: Services, *, ke
 def fingerprint(body: JobRequest) -> str:
     """Return a hash that is equal for equal requests, in whatever order their fields came; defaults don't count."""
     return hashlib.sha256(json.dumps(body.model_dump(exclude_defaults=True), sort_keys=True).encode()).hexdigest()
-
-
-def new_job(body: JobRequest, request: SpeechRequest, *, keep_seconds: float) -> Job:
-    seconds = estimated_seconds(request.text) / request.speed
-    long = seconds > LONGEST_SEGMENT_SECONDS
-    return Job(
-        id=str(uuid_utils.uuid7()),
-        lane=Lane(body.lane),
-        characters=len(request.text),
-        created_at=time.time(),
-        long=long,
-        segments_total=0 if long else 1,
-        metadata=body.metadata,
-        keep_seconds=keep_seconds,
-        estimated_seconds=round(seconds, 3),
-    )
 
 
 def checked(body: JobRequest, offer: Offer, settings: GatewaySettings) -> SpeechRequest:

@@ -166,22 +166,34 @@ def refusal_argument(raw_job: str, was: Job, job: Job, *, key: str) -> str:
     return json.dumps(argument, ensure_ascii=False)
 
 
-def reopening_argument(raw_job: str, was: Job, job: Job, steps: Sequence[Step], *, now: float) -> str:
+def reopening_argument(  # noqa: PLR0913 - every argument by name
+    raw_job: str, was: Job, job: Job, steps: Sequence[Step], *, now: float, windows: Windows | None = None
+) -> str:
     """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join.
 
     Args:
         steps: as they are to be.
+        windows: they wait for their tenant's turn; None: they are sent by who opens it again, past the window.
     """
     names = [step.name for step in steps]
     commands = [*_job_commands(was, job), *_in_portions(["HDEL", records.steps_key(job.id)], [*names, JOIN])]
     commands += [["HSET", records.steps_key(job.id), step.name, records.dump(step)] for step in steps if step.counted]
-    commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in names]
+    if windows is None:
+        commands += [["ZADD", records.waiting_key(job.lane_of(step)), str(now), member(job.id, step)] for step in names]
     commands += [["ZADD", records.EXPIRING, str(now + job.keep_seconds), job.id]]
     commands += [_let_go(was.audio_address, job)] if was.audio_address else []
-    by_lane = _by_lane(job, names)  # past the window: they are sent by who opens it again
-    shares = [share(job.tenant, lane, NOTHING_GOES, now=now, back=members) for lane, members in by_lane.items()]
+    by_lane = _by_lane(job, names)
+    if windows is None:
+        shares = [share(job.tenant, lane, NOTHING_GOES, now=now, back=members) for lane, members in by_lane.items()]
+    else:
+        shares = [_arriving(job, lane, members, windows, now) for lane, members in by_lane.items()]
     argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
     return json.dumps(argument, ensure_ascii=False)
+
+
+def _arriving(job: Job, lane: Lane, members: Sequence[str], windows: Windows, now: float) -> dict[str, object]:
+    arrivals = [(in_order(now, n), one) for n, one in enumerate(members)]
+    return share(job.tenant, lane, windows, now=now, arrivals=arrivals, flow=job.parent or job.id)
 
 
 def expiry_argument(raw_job: str, was: Job, job: Job, addresses: Sequence[str], *, now: float) -> str:

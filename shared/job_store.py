@@ -352,7 +352,7 @@ class AsyncRedisJobStore:
             if reply == 0:  # recorded by this very call, whose first reply was lost
                 return await self._recorded_before(job)
         if isinstance(reply, int):
-            return _recorded(stands_for or job, limits, reply, more)
+            return recorded(stands_for or job, limits, reply, more)
         owner, owners_fingerprint = json.loads(reply)
         if owner == job.id:  # the same
             with translated():
@@ -572,7 +572,7 @@ class AsyncRedisJobStore:
         return [_view(job, request, replies[15 * n : 15 * n + 15]) for n, (job, request) in enumerate(found)]
 
 
-def _recorded(job: Job, limits: Limits, reply: int, more: Sequence[Any]) -> Recorded:
+def recorded(job: Job, limits: Limits, reply: int, more: Sequence[Any]) -> Recorded:
     """Read what `commit.lua` says of a new job.
 
     Raises:

@@ -149,6 +149,7 @@ class Job:
     stream: bool = False  # somebody listens to it while it is spoken
     kind: JobKind = JobKind.SPEECH
     parent: str = ""  # the book or batch that it belongs to
+    custom_id: str = ""  # what the owner of its batch calls it
 
     @property
     def finished(self) -> bool:
@@ -173,6 +174,10 @@ class Job:
         if not self.speaks or step == JOIN or (step == PLAN and not self.stream):
             return Lane.ASSEMBLY
         return Lane.STANDIN if self.stand_in else self.lane
+
+    def goes_on_with(self, step: str) -> str:
+        """Return the step that a message for this one stands for too: a listener waits for the first segment."""
+        return "0" if step == PLAN and self.stream else ""
 
     @property
     def speaking_lane(self) -> Lane:

@@ -8,6 +8,8 @@ from celery import Celery
 
 from shared import tracing
 from shared.advance import Books, Children
+from shared.batch_jobs import Batches, RedisBatchJobs
+from shared.batch_store import RedisBatches
 from shared.book_store import RedisBooks
 from shared.children import RedisChildJobs
 from shared.job_store import RedisJobStore
@@ -49,6 +51,7 @@ class Runtime:
     courier: Courier | None = None  # from here on: on assembly workers
     children: Children | None = None
     books: Books | None = None
+    batches: Batches | None = None
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:
@@ -91,6 +94,7 @@ def start_runtime(
             courier=Courier(RedisWebhooks(url), settings.webhooks),
             children=RedisChildJobs(url, windows=settings.windows, send=send),
             books=RedisBooks(url),
+            batches=Batches(RedisBatches(url), RedisBatchJobs(url, windows=settings.windows, send=send)),
         )
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None

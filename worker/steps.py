@@ -2,6 +2,7 @@
 
 from shared.jobs import JOIN, PLAN, Job, JobKind, SpeechRequest
 from worker.editions import encode, join_edition, plan_edition
+from worker.ingesting import ingest
 from worker.joining import join_job
 from worker.lease import Lease
 from worker.planning import plan
@@ -28,7 +29,7 @@ def do_step(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: 
         case JobKind.SPEECH | JobKind.CHAPTER:
             _speak(step, job, request, lease, runtime)
         case JobKind.INGEST:
-            raise RuntimeError(f"no worker does a step of a job of the kind {job.kind}")
+            ingest(job, lease, runtime)
 
 
 def _make_edition(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:

@@ -1,0 +1,110 @@
+"""The jobs of a batch, many at a time."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared import records
+from shared.batch_store import Decide
+from shared.batches import Batch
+from shared.changes import creation_argument, removal_argument, reopening_argument, script
+from shared.children import RedisChildJobs
+from shared.errors import QuotaExceeded
+from shared.fair import ready_steps
+from shared.job_store import CHANGED, audio_addresses, recorded, translated
+from shared.jobs import Job, JobState, SpeechRequest, Step, reopened
+from shared.limits import Limits
+from shared.ports import Catalogue, StepRef
+
+
+class BatchRecords(Protocol):
+    """What is needed of shared.batch_store.RedisBatches, which says what each does."""
+
+    def get(self, batch_id: str) -> Batch | None: ...
+    def change(self, batch_id: str, decide: Decide) -> Batch | None: ...
+    def catalogue(self) -> Catalogue | None: ...
+
+
+class BatchJobs(Protocol):
+    """What is needed of RedisBatchJobs."""
+
+    def create_all(
+        self, jobs: Sequence[tuple[Job, SpeechRequest]], *, limits: Limits
+    ) -> list[bool | QuotaExceeded]: ...
+    def again(self, job_id: str) -> bool: ...
+    def cancel(self, job_id: str) -> None: ...
+    def jobs(self, ids: Sequence[str]) -> list[Job | None]: ...
+    def page(self, parent: str, *, after: str, limit: int) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches and their jobs, as workers have them."""
+
+    records: BatchRecords
+    jobs: BatchJobs
+
+
+AGAIN = (JobState.FAILED, JobState.CANCELLED)
+
+
+class RedisBatchJobs(RedisChildJobs):
+    """As its parent class, for thousands of them."""
+
+    def create_all(self, jobs: Sequence[tuple[Job, SpeechRequest]], *, limits: Limits) -> list[bool | QuotaExceeded]:
+        """Record these, and enqueue those whose turn it is; of each whether it was new, or why it is not recorded."""
+        with translated(), self._redis.pipeline(transaction=False) as pipeline:
+            for job, request in jobs:
+                argument = creation_argument(job, request, key="", fingerprint="", limits=limits, windows=self._windows)
+                self._commit(args=[argument], client=pipeline)
+            replies: list[list[Any]] = pipeline.execute() if jobs else []
+        ready: list[StepRef] = []
+        made = [self._made(job, limits, reply, ready) for (job, _), reply in zip(jobs, replies, strict=True)]
+        self._send_ready(ready)
+        return made
+
+    def _made(self, job: Job, limits: Limits, reply: list[Any], ready: list[StepRef]) -> bool | QuotaExceeded:
+        if reply[0] == 0:
+            return False
+        try:
+            ready += recorded(job, limits, reply[0], reply[1:]).ready
+        except QuotaExceeded as error:
+            return error
+        return True
+
+    def again(self, job_id: str) -> bool:
+        """Have a child that failed or was cancelled tried again, when it is its turn; whether it is."""
+        with translated():
+            while raw := self._redis.get(records.job_key(job_id)):
+                job = records.load_job(raw)
+                if job.state not in AGAIN:
+                    return False
+                stored: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
+                found = {name: records.load_step(name, step) for name, step in stored.items()}
+                open_job, names = reopened(job, found.values())
+                left = [Step(name, counted=name in found and found[name].counted) for name in names]
+                argument = reopening_argument(raw, job, open_job, left, now=time.time(), windows=self._windows)
+                reply, *more = self._commit(args=[argument])
+                if reply == CHANGED:
+                    self._send_ready(ready_steps(more[1]))
+                    return True
+        return False
+
+    def page(self, parent: str, *, after: str, limit: int) -> list[str]:
+        """Return ids of children, by their ids, beginning after one."""
+        first = f"({after}" if after else "-"
+        with translated():
+            return self._redis.zrange(records.children_key(parent), first, "+", bylex=True, offset=0, num=limit)
+
+    def remove(self, job_id: str, parent: str) -> None:
+        """Forget a child, finished or not; what it alone needed is garbage."""
+        self.cancel(job_id)
+        remove = self._redis.register_script(script("remove"))
+        with translated():
+            while raw := self._redis.get(records.job_key(job_id)):
+                addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
+                argument = removal_argument(raw, records.load_job(raw), addresses, now=time.time())
+                if remove(args=[argument]) is not None:
+                    return
+            self._redis.zrem(records.children_key(parent), job_id)
