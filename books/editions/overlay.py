@@ -15,7 +15,7 @@ from typing import BinaryIO
 from audio.tags import Cover
 from books.editions.archive import entry, store
 from books.editions.forms import EDITIONS
-from books.editions.subtitles import Cue
+from books.editions.subtitles import Cue, columns
 
 _ACTIVE_CLASS = "-epub-media-overlay-active"
 _CONTAINER = """<?xml version="1.0" encoding="UTF-8"?>
@@ -55,6 +55,9 @@ def write_overlay(
     `metadata` is that of `assemble`, and may have an `identifier` and a date of the last change, `modified`, such as
     2026-11-28T12:00:00Z. Without them, both follow from the book itself: no clock is asked.
     """
+    for number, chapter in enumerate(chapters, 1):
+        if not any(_cues(chapter)):
+            raise ValueError(f"nothing is spoken in chapter {number}: it has no overlay")
     book = _Book(chapters, format, metadata, cover)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(entry("mimetype"), "application/epub+zip")
@@ -186,15 +189,19 @@ def _marked_up(chapter: SpokenChapter) -> Iterator[str]:
     """The chapter's paragraphs, with an id for each sentence."""
     place = 0
     for index, paragraph in enumerate(chapter.paragraphs):
-        sentences: list[str] = []
+        sentences = ""
         for cue in paragraph:
             place += 1
-            sentences.append(f'<span id="s{place}">{_text(cue.text)}</span>')
+            sentences += f'<span id="s{place}">{_text(cue.text)}</span>{_space_after(cue.text)}'
         heading = index == 0 and " ".join(cue.text for cue in paragraph).split() == chapter.title.split()
         tag = "h1" if heading else "p"
         if index == 0 and not heading:
             yield f"<h1>{_text(chapter.title)}</h1>"
-        yield f"<{tag}>{' '.join(sentences)}</{tag}>"
+        yield f"<{tag}>{sentences.rstrip()}</{tag}>"
+
+
+def _space_after(sentence: str) -> str:
+    return "" if columns(sentence[-1:]) == 2 else " "  # none in Chinese
 
 
 def _cues(chapter: SpokenChapter) -> Iterator[Cue]:
