@@ -3,13 +3,18 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from anyio import to_thread
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+from starlette.concurrency import iterate_in_threadpool
 
 from gateway.dependencies import Services
+from gateway.ranges import ByteRange, parse_range
 from shared.errors import (
     AudioExpired,
     AudioLost,
@@ -21,6 +26,7 @@ from shared.errors import (
 )
 from shared.jobs import Audio, JobState
 from shared.ports import JobView
+from shared.shown import attachment
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,73 @@ DELETING_SECONDS = 5.0  # well below the sweeper's patience, after which it dele
 
 class AudioDamaged(AudioMissing):
     """The stored object is not what the record says."""
+
+
+@dataclass(frozen=True)
+class AudioFile:
+    """The audio of a job, and how it is called where it is saved."""
+
+    job_id: str
+    audio: Audio
+    name: str
+    content_type: str
+
+
+async def handed_out(file: AudioFile, request: Request, services: Services, *, range: str, if_range: str) -> Response:
+    """Return the answer with the file, a range of its bytes, or a link to it; to HEAD only its headers.
+
+    Raises:
+        AudioLost: its object is gone; it is being made again.
+        RangeNotSatisfiable: no byte of the range exists.
+    """
+    audio = file.audio
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{audio.sha256}"',
+        "Content-Disposition": attachment(file.name),
+    }
+    wanted = parse_range(range, audio.bytes) if if_range in ("", headers["ETag"]) else None
+    part = wanted or ByteRange(0, audio.bytes)
+    headers |= {"Content-Length": str(part.length)}
+    if wanted:
+        headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
+    status = 206 if wanted else 200
+    redirects = services.settings.audio_delivery == "redirect"
+    if wanted or redirects or request.method == "HEAD":
+        await check_there(file.job_id, audio, services)
+    if request.method == "HEAD":  # also where a GET is redirected: a presigned link is for one method
+        return Response(status_code=status, headers=headers, media_type=file.content_type)
+    if redirects:
+        return RedirectResponse(link(file, services), 307)
+    chunks = services.objects.read(audio.key, offset=part.start, length=part.length)
+    body = await _opened(file.job_id, chunks if wanted else verified(chunks, audio), services)
+    return StreamingResponse(body, status, headers=headers, media_type=file.content_type)
+
+
+def link(file: AudioFile, services: Services) -> str:
+    """Return a presigned link to the object."""
+    seconds, content_type = services.settings.link_seconds, file.content_type
+    return services.objects.link(file.audio.key, seconds=seconds, file_name=file.name, content_type=content_type)
+
+
+async def _opened(job_id: str, chunks: Iterator[bytes], services: Services) -> AsyncIterator[bytes]:
+    """Return the body, once its first chunk is there: before the status goes out, a lost object can still be told."""
+    try:
+        first = await to_thread.run_sync(next, chunks, b"")
+    except AudioMissing:
+        await make_again(job_id, services)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for chunk in iterate_in_threadpool(chunks):
+                yield chunk
+        except AudioDamaged:  # the connection breaks off: the client does not get the rest
+            with suppress(AudioLost):
+                await make_again(job_id, services)
+            raise
+
+    return body()
 
 
 async def audio_of(view: JobView, services: Services) -> Audio:

@@ -12,6 +12,8 @@ from gateway.known import Known
 from gateway.quotas import Quotas
 from gateway.settings import GatewaySettings
 from shared.access import Scope
+from shared.book_store import AsyncBooks
+from shared.children import AsyncChildJobs
 from shared.live import AsyncLiveSpeech
 from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
 from shared.usage import AsyncUsage
@@ -32,6 +34,8 @@ class Services:
     quotas: Quotas
     webhooks: AsyncWebhooks
     live: AsyncLiveSpeech
+    books: AsyncBooks
+    children: AsyncChildJobs
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread
@@ -52,4 +56,5 @@ async def _allowed(request: Request, wanted: SecurityScopes, _: Annotated[object
 
 KnownDep = Annotated[Caller, Security(_allowed)]
 SpeakerDep = Annotated[Caller, Security(_allowed, scopes=[Scope.SPEECH_WRITE])]
+BooksDep = Annotated[Caller, Security(_allowed, scopes=[Scope.BOOKS_WRITE])]
 ReaderDep = Annotated[Caller, Security(_allowed, scopes=[Scope.JOBS_READ])]

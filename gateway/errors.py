@@ -41,6 +41,7 @@ STATUS_OF: dict[str, int] = {
     "too_many_webhooks": 409,
     "book_not_found": 404,
     "book_conflict": 409,
+    "book_unread": 409,
     "chapter_not_found": 404,
     "unknown_chapter": 422,
     "invalid_order": 422,

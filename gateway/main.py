@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 from gateway.auth.callers import Callers
 from gateway.auth.guard import Guard
 from gateway.body_limit import BodyLimit
+from gateway.book_changes import MOST_COVER_BYTES
 from gateway.connection import Connection
 from gateway.dependencies import Services
 from gateway.errors import add_error_handlers
@@ -24,13 +25,15 @@ from gateway.metrics import RequestMetrics
 from gateway.openai_errors import OpenAIErrors
 from gateway.openapi import by_name, completed
 from gateway.quotas import QuotaGate, Quotas
-from gateway.routes import events, health, jobs, models, speech, voices, webhooks
+from gateway.routes import book_results, books, events, health, jobs, models, speech, uploads, voices, webhooks
 from gateway.routes import usage as usage_routes
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings, wrong_with
 from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
+from shared.book_store import AsyncRedisBooks
+from shared.children import AsyncRedisChildJobs
 from shared.job_store import AsyncRedisJobStore
 from shared.live import AsyncRedisLiveSpeech
 from shared.logging import set_up_logging
@@ -48,6 +51,8 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 CORS_EXPOSED = ["ETag", "Location", "Retry-After", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"]
 
 THREADS = 64  # for calls that block: publishing, reading objects
+
+FORM_BYTES = 1024 * 1024 + 64 * 1024  # of a form with a file: its options and what parts it
 
 DESCRIPTION = """
 Submit text with `POST /v1/jobs`, look at the job until it is finished (`GET /v1/jobs/{id}?wait=30`), fetch its audio.
@@ -70,6 +75,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         api_keys, usage = RedisApiKeys(redis_url), RedisUsage(redis_url)
         tenants, hooks = RedisTenants(redis_url), AsyncRedisWebhooks(redis_url)
         live = AsyncRedisLiveSpeech(redis_url)
+        book_store, children = AsyncRedisBooks(redis_url), AsyncRedisChildJobs(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
@@ -81,6 +87,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             quotas=Quotas(settings, tenants),
             webhooks=hooks,
             live=live,
+            books=book_store,
+            children=children,
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
@@ -90,6 +98,8 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         await tenants.close()
         await hooks.close()
         await live.close()
+        await book_store.close()
+        await children.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
@@ -111,6 +121,9 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(events.router)
     app.include_router(webhooks.router)
     app.webhooks.include_router(webhooks.sent)
+    app.include_router(books.router)
+    app.include_router(book_results.router)
+    app.include_router(uploads.router)
     app.include_router(voices.router)
     app.include_router(speech.router)
     app.include_router(models.router)
@@ -119,7 +132,9 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     described = app.openapi
     app.openapi = cache(lambda: completed(described(), settings))
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, larger={})
+    app.add_middleware(
+        BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, larger=_larger(settings)
+    )
     app.add_middleware(QuotaGate)
     app.add_middleware(Guard)
     app.add_middleware(OpenAIErrors)
@@ -127,7 +142,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=CORS_EXPOSED,
         )
@@ -135,6 +150,11 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.add_middleware(RequestMetrics)
     app.add_middleware(NamesTrace)
     return app
+
+
+def _larger(settings: GatewaySettings) -> dict[str, int]:
+    """Return the paths that take files, and how large a body may be there."""
+    return {"/v1/books": settings.max_file_bytes + FORM_BYTES, "/v1/books/[^/]+/cover": MOST_COVER_BYTES}
 
 
 def main() -> None:

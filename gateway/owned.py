@@ -1,8 +1,11 @@
 """What is a caller's own."""
 
+import time
+
 from gateway.auth.caller import Caller
 from gateway.dependencies import Services
-from shared.errors import JobNotFound
+from shared.books import Book
+from shared.errors import BookNotFound, JobNotFound
 from shared.ports import JobView
 
 JOB_ID_LENGTH = 36  # a UUID; longer ones are no ids of ours, and have no place in an answer
@@ -18,3 +21,20 @@ async def own_job(job_id: str, services: Services, caller: Caller) -> JobView:
     if view is None or not caller.sees(view.job.tenant):
         raise JobNotFound(job_id[:JOB_ID_LENGTH])
     return view
+
+
+async def own_book(book_id: str, services: Services, caller: Caller) -> Book:
+    """Return the book if it is the caller's; one that is being deleted is as good as none.
+
+    Raises:
+        BookNotFound: it is not there, or not the caller's.
+    """
+    book = await services.books.get(book_id) if len(book_id) == JOB_ID_LENGTH else None
+    if book is None or is_over(book) or not caller.sees(book.tenant):
+        raise BookNotFound(book_id[:JOB_ID_LENGTH])
+    return book
+
+
+def is_over(book: Book) -> bool:
+    """Whether its time is over: the sweeper deletes it."""
+    return book.touched_at + book.keep_seconds <= time.time()

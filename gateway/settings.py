@@ -25,6 +25,8 @@ class GatewaySettings(SharedSettings):
     body_seconds: float = Field(
         default=30, gt=0, description="within which a request's body has to come; a second more for each 64 KiB"
     )
+    max_file_bytes: int = Field(default=100_000_000, ge=1024, description="of a book or batch, sent or uploaded")
+    engine_hour_price: float = Field(default=0, ge=0, description="of an engine, for books' cost; 0: none is told")
     default_voice: str = Field(default="", description="empty: the first voice of the engine")
     openai_voices: dict[str, str] = Field(
         default={}, description="which voice speaks for one of OpenAI's, as JSON, besides the usual table"

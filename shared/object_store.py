@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 from shared import tracing
 from shared.errors import AudioMissing, StorageUnavailable
 from shared.settings import SharedSettings
+from shared.shown import attachment
 
 MISSING = frozenset({"NoSuchKey", "NoSuchObject", "NotFound"})
 CHUNK_BYTES = 64 * 1024
@@ -53,7 +54,7 @@ class S3ObjectStore:
 
     def link(self, key: str, *, seconds: int, file_name: str, content_type: str) -> str:
         headers: dict[str, str | list[str] | tuple[str]] = {
-            "response-content-disposition": f'attachment; filename="{file_name}"',
+            "response-content-disposition": attachment(file_name),
             "response-content-type": content_type,
         }
         return self._public.presigned_get_object(

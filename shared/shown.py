@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, JobState, SpeechRequest
@@ -16,6 +17,13 @@ REQUEST_FIELDS = (
 def at(seconds: float) -> datetime:
     """Return Unix seconds as a UTC time."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def attachment(file_name: str) -> str:
+    """Return the Content-Disposition of a file that is to be saved under this name (RFC 6266)."""
+    plain = "".join(one if one.isascii() and one.isprintable() and one not in '"\\' else "_" for one in file_name)
+    encoded = "" if plain == file_name else f"; filename*=UTF-8''{quote(file_name, safe='')}"
+    return f'attachment; filename="{plain}"{encoded}'
 
 
 def shown(job: Job, request: SpeechRequest, audio: Audio | None) -> dict[str, Any]:

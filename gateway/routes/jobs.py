@@ -2,26 +2,21 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
-from starlette.concurrency import iterate_in_threadpool
+from fastapi.responses import StreamingResponse
 
 from gateway import delivery, presenting
 from gateway.auth.caller import Caller
 from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.owned import own_job
-from gateway.ranges import ByteRange, parse_range
 from gateway.routes.problems import problems
 from gateway.schemas import JobPage, JobStatus, Phoneme, Timings, Word
 from gateway.submission import submit
 from shared.access import TENANT, Scope
 from shared.audio_formats import FORMATS
-from shared.errors import AudioLost, AudioMissing, Forbidden, InvalidCursor
+from shared.errors import Forbidden, InvalidCursor
 from shared.job_request import JobRequest
 from shared.jobs import JobState
 from shared.phonemes import unpack
@@ -141,50 +136,8 @@ async def get_audio(  # noqa: PLR0913, PLR0917
 ) -> Response:
     """Fetch the audio, whole or a range of bytes."""
     audio = await delivery.audio_of(await own_job(job_id, services, caller), services)
-    name, content_type = presenting.file_name(job_id, audio), FORMATS[audio.format].content_type
-    headers = {
-        "Accept-Ranges": "bytes",
-        "ETag": f'"{audio.sha256}"',
-        "Content-Disposition": f'attachment; filename="{name}"',
-    }
-    wanted = parse_range(range, audio.bytes) if if_range in ("", headers["ETag"]) else None
-    part = wanted or ByteRange(0, audio.bytes)
-    headers |= {"Content-Length": str(part.length)}
-    if wanted:
-        headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
-    status = 206 if wanted else 200
-    redirects = services.settings.audio_delivery == "redirect"
-    if wanted or redirects or request.method == "HEAD":
-        await delivery.check_there(job_id, audio, services)
-    if request.method == "HEAD":  # also where a GET is redirected: a presigned link is for one method
-        return Response(status_code=status, headers=headers, media_type=content_type)
-    if redirects:
-        seconds = services.settings.link_seconds
-        link = services.objects.link(audio.key, seconds=seconds, file_name=name, content_type=content_type)
-        return RedirectResponse(link, 307)
-    chunks = services.objects.read(audio.key, offset=part.start, length=part.length)
-    body = await _opened(job_id, chunks if wanted else delivery.verified(chunks, audio), services)
-    return StreamingResponse(body, status, headers=headers, media_type=content_type)
-
-
-async def _opened(job_id: str, chunks: Iterator[bytes], services: Services) -> AsyncIterator[bytes]:
-    """Return the body, once its first chunk is there: before the status goes out, a lost object can still be told."""
-    try:
-        first = await to_thread.run_sync(next, chunks, b"")
-    except AudioMissing:
-        await delivery.make_again(job_id, services)
-
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for chunk in iterate_in_threadpool(chunks):
-                yield chunk
-        except delivery.AudioDamaged:  # the connection breaks off: the client does not get the rest
-            with suppress(AudioLost):
-                await delivery.make_again(job_id, services)
-            raise
-
-    return body()
+    file = delivery.AudioFile(job_id, audio, presenting.file_name(job_id, audio), FORMATS[audio.format].content_type)
+    return await delivery.handed_out(file, request, services, range=range, if_range=if_range)
 
 
 def _etag(view: JobView, services: Services) -> str:

@@ -17,6 +17,7 @@ from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
 from shared.phonemes import pack
+from tests.fake_gateway_books import InMemoryAsyncBooks, InMemoryAsyncChildren
 from tests.fakes import (
     InMemoryApiKeys,
     InMemoryAsyncJobStore,
@@ -46,6 +47,8 @@ class World:
     tenants: InMemoryTenants
     hooks: InMemoryWebhooks
     live: InMemoryLiveSpeech
+    books: InMemoryAsyncBooks
+    children: InMemoryAsyncChildren
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -93,6 +96,7 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
     records, queue, objects = InMemoryJobStore(), InMemoryQueue(), InMemoryObjectStore()
     jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
     tenants, hooks, live = InMemoryTenants(), InMemoryWebhooks(), InMemoryLiveSpeech(records)
+    books, children = InMemoryAsyncBooks(), InMemoryAsyncChildren(records)
     app = application(settings)
     app.state.services = Services(
         settings,
@@ -105,6 +109,8 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
         Quotas(settings, tenants),
         hooks,
         live,
+        books,
+        children,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live)
+        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live, books, children)

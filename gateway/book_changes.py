@@ -1,0 +1,122 @@
+"""What its owner changes of a book before it is rendered, or for the next time."""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from anyio import to_thread
+
+from gateway.book_schemas import BookChange, ChapterChange
+from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voice_id
+from gateway.dependencies import Services
+from shared.books import Book, Chapter, text_key
+from shared.checking import Offer, check_text
+from shared.errors import BookNotFound, InvalidCover, InvalidOrder, UnknownChapter
+from shared.speech_length import estimated_seconds
+
+MOST_COVER_BYTES = 10 * 1024 * 1024
+_COVERS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}  # by their first bytes
+
+
+async def change_book(book: Book, body: BookChange, services: Services) -> Book:
+    """Change what the body names, all of it or nothing.
+
+    Raises:
+        JobError: a chapter, a voice or an emotion is not known, or a text can't be spoken.
+    """
+    offer = await services.known.offer()
+    _check_chapters(book, body)
+    edits = {one.id: await _edit(book, one, offer, services) for one in body.chapters}
+
+    def changed(now: Book) -> Book:
+        return replace(
+            now,
+            voicing=changed_voicing(now.voicing, body, offer),
+            metadata=changed_metadata(now.metadata, body.metadata),
+            loudness=body.loudness or now.loudness,
+            chapters=_in_order([replace(one, **edits.get(one.id, {})) for one in now.chapters], body.order),
+        )
+
+    found = await services.books.change(book.id, changed)
+    if found is None:
+        raise BookNotFound(book.id)
+    return found
+
+
+def _check_chapters(book: Book, body: BookChange) -> None:
+    ids = [chapter.id for chapter in book.chapters]
+    for one in body.chapters:
+        if one.id not in ids:
+            raise UnknownChapter(one.id, ids)
+    if body.order is not None and sorted(body.order) != sorted(ids):
+        raise InvalidOrder(limit=len(ids))
+
+
+async def _edit(book: Book, body: ChapterChange, offer: Offer, services: Services) -> dict[str, Any]:
+    """Return the fields of a chapter's record that are to be changed; a new text is stored."""
+    said: dict[str, Any] = {}
+    if body.title is not None:
+        said["title"] = body.title
+    if body.included is not None:
+        said["included"] = body.included
+    if "voice" in body.model_fields_set:
+        said["voice"] = voice_id(body.voice, offer) if body.voice else ""
+    if "emotion" in body.model_fields_set:
+        said["emotion"] = known_emotion(body.emotion, offer) if body.emotion else ""
+    if "speed" in body.model_fields_set:
+        said["speed"] = body.speed
+    if body.text is not None:
+        said |= await _store_text(book, body.text, services)
+    return said
+
+
+async def _store_text(book: Book, text: str, services: Services) -> dict[str, Any]:
+    """Store an edited text. The one before stays with the book: a render that is going on may need it."""
+    text = text.replace("\r\n", "\n").strip()
+    check_text(text, limit=services.settings.max_body_bytes)
+    data = text.encode()
+    sha256 = hashlib.sha256(data).hexdigest()
+    key = text_key(book.id, sha256)
+    await _put(key, data, "text/plain; charset=utf-8", services)
+    return {"text_sha256": sha256, "characters": len(text), "estimated_seconds": estimated_seconds(text)}
+
+
+def _in_order(chapters: Iterable[Chapter], order: list[str] | None) -> tuple[Chapter, ...]:
+    if order is None:
+        return tuple(chapters)
+    place = {chapter_id: number for number, chapter_id in enumerate(order)}
+    return tuple(sorted(chapters, key=lambda chapter: place.get(chapter.id, len(place))))
+
+
+async def set_cover(book: Book, data: bytes, services: Services) -> Book:
+    """Give the book a cover.
+
+    Raises:
+        InvalidCover: the data is no picture of a kind that players show.
+    """
+    kind = next((kind for start, kind in _COVERS.items() if data.startswith(start)), None)
+    if kind is None:
+        raise InvalidCover("the body is neither JPEG nor PNG" if data else "the body is empty")
+    if len(data) > MOST_COVER_BYTES:
+        raise InvalidCover(f"the picture has {len(data)} bytes; {MOST_COVER_BYTES} are allowed")
+    await _put(book.cover_key, data, kind, services)
+    return await _with_cover(book, hashlib.sha256(data).hexdigest(), kind, services)
+
+
+async def remove_cover(book: Book, services: Services) -> Book:
+    return await _with_cover(book, "", "", services)
+
+
+async def _with_cover(book: Book, sha256: str, kind: str, services: Services) -> Book:
+    found = await services.books.change(book.id, lambda now: replace(now, cover_sha256=sha256, cover_type=kind))
+    if found is None:
+        raise BookNotFound(book.id)
+    return found
+
+
+async def _put(key: str, data: bytes, content_type: str, services: Services) -> None:
+    await to_thread.run_sync(
+        lambda: services.objects.put(key, io.BytesIO(data), length=len(data), content_type=content_type)
+    )

@@ -1,0 +1,59 @@
+"""How a book is read aloud: what a request says, checked by what the engine offers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.book_schemas import VoicingFields
+from gateway.settings import GatewaySettings
+from gateway.submission import default_voice
+from shared.books import Voicing
+from shared.checking import Offer
+from shared.errors import UnknownEmotion
+
+_AS_THEY_ARE = ("emotion_strength", "speed", "seed", "pronunciations", "pause_scale")
+
+
+def new_voicing(body: VoicingFields, offer: Offer, settings: GatewaySettings) -> Voicing:
+    """Return how a new book is read.
+
+    Raises:
+        UnknownVoice, InvalidBlend, UnknownEmotion: the engine has no such.
+    """
+    voice = default_voice(offer.catalogue, settings)
+    return changed_voicing(Voicing(voice_id(voice, offer)), body, offer)
+
+
+def changed_voicing(voicing: Voicing, body: VoicingFields, offer: Offer) -> Voicing:
+    """Return the voicing with what the body says of it.
+
+    Raises:
+        UnknownVoice, InvalidBlend, UnknownEmotion: the engine has no such.
+    """
+    said: dict[str, Any] = {name: getattr(body, name) for name in _AS_THEY_ARE if getattr(body, name) is not None}
+    if body.voice is not None:
+        said["voice"] = voice_id(body.voice, offer)
+    if body.dialogue_voice is not None:
+        said["dialogue_voice"] = voice_id(body.dialogue_voice, offer) if body.dialogue_voice else ""
+    if body.speakers is not None:
+        said["speakers"] = {name: voice_id(voice, offer) for name, voice in body.speakers.items()}
+    if body.emotion is not None:
+        said["emotion"] = known_emotion(body.emotion, offer)
+    return replace(voicing, **said)
+
+
+def changed_metadata(metadata: dict[str, str], changes: Mapping[Any, str | None] | None) -> dict[str, str]:
+    """Return the metadata with what is changed; what becomes empty is gone."""
+    merged = {**metadata, **{name: (text or "").strip() for name, text in (changes or {}).items()}}
+    return {name: text for name, text in merged.items() if text}
+
+
+def voice_id(name: str, offer: Offer) -> str:
+    return offer.voices.find(name, blends=offer.catalogue.blends)
+
+
+def known_emotion(name: str, offer: Offer) -> str:
+    catalogue = offer.catalogue
+    if name not in catalogue.emotions and not catalogue.free_text_emotion:
+        raise UnknownEmotion(name, catalogue.emotions)
+    return name
