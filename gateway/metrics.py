@@ -19,10 +19,14 @@ REQUEST_SECONDS = Histogram(
 SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane", "tenant"])
 STAND_IN = Counter("emotivoice_stand_in_jobs_total", "Jobs accepted for the stand-in engine", ["tenant"])
 REFUSED = Counter("emotivoice_refused_total", "Requests refused by a quota or for load", ["tenant", "reason"])
+LISTENERS = Gauge("emotivoice_listeners", "Requests that hear a job while it is spoken")
+FIRST_AUDIO_SECONDS = Histogram(
+    "emotivoice_first_audio_seconds",
+    "From such a request until its first audio",
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30, 60),
+)
 WAITING = Gauge("emotivoice_lane_waiting", "Messages that no worker has started", ["lane"])
 OLDEST_WAITING = Gauge("emotivoice_lane_oldest_waiting_seconds", "Age of the message that waits longest", ["lane"])
-
-
 WARM_WORKERS = Gauge("emotivoice_lane_warm_workers", "Workers that take messages", ["lane"])
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.dependencies import Services
+from gateway.metrics import LISTENERS
 from gateway.openai_schemas import SpeechBody
 from gateway.openai_voices import voice_of
 from gateway.settings import GatewaySettings
@@ -89,11 +90,13 @@ class Listener:
         self._services = services
         self.id = uuid.uuid4().hex
         self._renewing = asyncio.create_task(self._renew())
+        LISTENERS.inc()
 
     def speech(self) -> Speech:
         return Speech(self.job.id, self._services)
 
     def leave(self, *, heard_all: bool) -> None:
+        LISTENERS.dec()
         self._renewing.cancel()
         _start(self._left(0 if heard_all else GRACE_SECONDS))
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import math
+import time
 from collections.abc import AsyncGenerator
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from gateway.delivery import make_again
 from gateway.dependencies import ServicesDep, SpeakerDep
 from gateway.errors import job_problem
+from gateway.metrics import FIRST_AUDIO_SECONDS
 from gateway.openai_errors import error_of
 from gateway.openai_schemas import SpeechBody
 from gateway.routes.problems import openai_problems
@@ -35,6 +37,7 @@ _TYPES = (*(form.content_type for form in FORMATS.values()), "audio/pcm", "text/
 )
 async def create_speech(body: SpeechBody, request: Request, services: ServicesDep, caller: SpeakerDep) -> Response:
     """Speak a text; the audio comes while it is spoken. The answer begins with the first of it, or with a failure."""
+    asked_at = time.perf_counter()
     wanted = job_request(body, await services.known.offer(), services.settings)
     listener = await listener_to(wanted, services, tenant=caller.tenant)
     speech = listener.speech()
@@ -49,6 +52,7 @@ async def create_speech(body: SpeechBody, request: Request, services: ServicesDe
             listener.leave(heard_all=False)
     if not first:
         return Response(status_code=CLIENT_GONE)
+    FIRST_AUDIO_SECONDS.observe(time.perf_counter() - asked_at)
     chunks, media_type = _all(first, audio), _content_type(body)
     if body.stream_format == "sse":
         chunks, media_type = _events(chunks, speech, listener.job.characters), "text/event-stream"
