@@ -111,7 +111,7 @@ class Draft:
         if not blocks:
             return
         text = marked.joined([block.marked() for block in blocks])
-        self._length += len(text)
+        self._length += sum(len(block.text) for block in blocks)
         self._chapters.append(ReadChapter(shortened(title or blocks[0].text), text))
         if self._length > self._limits.characters:
             raise BookTooLarge(f"the book has more than the {self._limits.characters} characters that it may have")

@@ -39,16 +39,30 @@ def parse_xml(data: bytes) -> Element:
     try:
         return etree.fromstring(_NAMED.sub(_numbered, data), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
+        _raise_if_short_of_memory(error)
         raise BrokenBook("a part of the book is not well-formed XML") from error
 
 
 def parse_html(text: str) -> Element | None:
-    """Return the root of an HTML document, however it is written; None if it is empty."""
+    """Return the root of an HTML document, however it is written; None if it is empty.
+
+    Raises:
+        BrokenBook: it is deeper than 256 elements, or has a piece above 10 MB. The parser would drop the rest.
+    """
     parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True)
     try:
-        return etree.fromstring(_DECLARATION.sub("", text), parser)
-    except etree.XMLSyntaxError:
+        root: Element | None = etree.fromstring(_DECLARATION.sub("", text), parser)
+    except etree.XMLSyntaxError as error:
+        _raise_if_short_of_memory(error)
         return None
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        raise BrokenBook("an HTML document is nested deeper than the 256 elements allowed, or has a piece above 10 MB")
+    return root
+
+
+def _raise_if_short_of_memory(error: Exception) -> None:
+    if isinstance(error, etree.XMLSyntaxError) and error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+        raise MemoryError from error
 
 
 def local(element: Element) -> str:

@@ -95,8 +95,7 @@ class _Builder:
         every = [line for page in pages for line in page]
         self._pages = pages
         self._size = median(line.size for line in every) if every else 0.0
-        gaps = [above.bottom - below.bottom for page in pages for above, below in pairwise(page)]
-        self._pitch = median(gap for gap in gaps if gap > 0) if any(gap > 0 for gap in gaps) else 0.0
+        self._pitch = 0.0
         self._hyphenated = {word for line in every for word in re.findall(r"\w+-\w+", line.text)}
         self._lines: list[Line] = []
         self._margins = (0.0, 0.0)
@@ -107,6 +106,7 @@ class _Builder:
         first_blocks: list[int] = []
         for page in self._pages:
             self._margins = _margins([line for line in page if line.size < 1.2 * self._size])
+            self._pitch = _pitch(page, self._size)
             for number, line in enumerate(page):
                 if self._lines and self._parts(self._lines[-1], line, new_page=number == 0):
                     self._close()
@@ -127,10 +127,12 @@ class _Builder:
             return True
         if not new_page and above.bottom - below.bottom > 1.5 * self._pitch:
             return True
-        indented = left + 0.7 * self._size < below.left < (left + right) / 2
-        first_line = len(self._lines) == 1 or abs(above.left - below.left) > 0.3 * self._size
+        edge = left if new_page else above.left
+        indented = edge + 0.7 * self._size < below.left < (left + right) / 2
+        # Lines that are all indented are a quotation, or paragraphs of one line each, which end a sentence each.
+        also_indented = len(self._lines) == 1 and below.left > left + 0.7 * self._size and ends_sentence(above.text)
         short = above.right < right - 0.15 * (right - left)
-        return (indented and first_line) or (short and ends_sentence(above.text))
+        return indented or also_indented or (short and ends_sentence(above.text))
 
     def _close(self) -> None:
         if not self._lines:
@@ -165,6 +167,13 @@ def _margins(lines: list[Line]) -> tuple[float, float]:
     if not lines:
         return 0.0, 0.0
     return min(line.left for line in lines), max(line.right for line in lines)
+
+
+def _pitch(page: list[Line], size: float) -> float:
+    """Return the distance of the lines of a paragraph: the lower quartile, since gaps between paragraphs are wider."""
+    gaps = sorted(above.bottom - below.bottom for above, below in pairwise(page))
+    gaps = [gap for gap in gaps if gap > size / 2]
+    return gaps[len(gaps) // 4] if gaps else size
 
 
 def _by_bookmarks(bookmarks: list[Bookmark], blocks: list[Block], first_blocks: list[int]) -> list[Start]:

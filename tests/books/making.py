@@ -146,7 +146,10 @@ def pdf_of(objects: dict[int, bytes]) -> bytes:
     return data + end.encode()
 
 
-_PDF_FONT = b"<< /Type /Font /Subtype /Type0 /BaseFont /Plain /Encoding /Identity-H /DescendantFonts [4 0 R] /ToUnicode 5 0 R >>"
+_PDF_FONT = (
+    b"<< /Type /Font /Subtype /Type0 /BaseFont /Plain /Encoding /Identity-H "
+    b"/DescendantFonts [4 0 R] /ToUnicode 5 0 R >>"
+)
 _PDF_LETTERS = (
     b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Plain /DW 1000 /W [32 [250] 33 126 500] "
     b"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> "
