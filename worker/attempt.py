@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from shared import jobs as lifecycle
 from shared import tracing
@@ -20,6 +21,7 @@ from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
+DONE = "done"
 LONGEST_BACKOFF_SECONDS = 30.0
 SPOKEN_ELSEWHERE_SECONDS = 1.0
 FEWER_RETRIES = {InvalidAudio.code: 2}  # than MAX_RETRIES: a server comes back, an engine seldom changes its mind
@@ -92,6 +94,8 @@ def _attempt(found: tuple[Job, Step, SpeechRequest], redelivered: bool, runtime:
     lease = Lease(runtime.jobs, change.job, change.step, seconds=seconds, among=runtime.leases)
     with lease, at_work():
         ending = _work(change, lease, runtime, lambda: work(change.job, request, lease))
+    if ending.outcome == DONE:
+        ending = replace(ending, then=job.goes_on_with(step))
     STEPS.labels(step_kind(step), ending.outcome).inc()
     runtime.first_step.ended()
     seconds = round(time.time() - change.step.started_at, 3)
@@ -119,7 +123,7 @@ def _work(change: Change, lease: Lease, runtime: Runtime, work: Callable[[], Non
         tracing.current().failed("internal_error")
         _fail(Failure("internal_error", "the worker failed; its log has the reason"), change, lease, runtime)
         return Ending(Verdict.DEAD_LETTER, "internal_error")
-    return Ending(Verdict.ACKNOWLEDGE, "done")
+    return Ending(Verdict.ACKNOWLEDGE, DONE)
 
 
 def _put_back(ending: Ending, lease: Lease) -> Ending:
@@ -168,19 +172,27 @@ def _not_started(change: Change, runtime: Runtime) -> Ending:
         tracing.current().failed("worker_lost")
         return Ending(Verdict.DEAD_LETTER, Outcome.GIVEN_UP)
     job = change.job
-    if change.outcome is Outcome.STEP_DONE and (change.step.name == PLAN or job.segments_done == job.segments_total):
-        enqueue_next(job, runtime)  # its first worker may have died before it did
-    return Ending(Verdict.ACKNOWLEDGE, change.outcome)
+    if change.outcome is not Outcome.STEP_DONE:
+        return Ending(Verdict.ACKNOWLEDGE, change.outcome)
+    then = job.goes_on_with(change.step.name)
+    if change.step.name == PLAN or job.segments_done == job.segments_total:
+        enqueue_next(job, runtime, but=then)  # its first worker may have died before it did
+    return Ending(Verdict.ACKNOWLEDGE, change.outcome, then=then)
 
 
-def enqueue_next(job: Job, runtime: Runtime) -> None:
-    """Enqueue what the job needs next: its planned segments, or its join. Sent twice, it is done once."""
+def enqueue_next(job: Job, runtime: Runtime, *, but: str = "") -> None:
+    """Enqueue what the job needs next: its planned segments, or its join. Sent twice, it is done once.
+
+    Args:
+        but: a segment that the caller sees to.
+    """
     if not job.long or job.finished or not job.segments_total:
         return
     if job.segments_done == job.segments_total:
         runtime.queue.enqueue(job.id, lifecycle.JOIN, lane=job.lane_of(lifecycle.JOIN))
         return
-    runtime.queue.enqueue_all(job.id, runtime.jobs.waiting_steps(job), lane=job.speaking_lane)
+    waiting = [step for step in runtime.jobs.waiting_steps(job) if step != but]
+    runtime.queue.enqueue_all(job.id, waiting, lane=job.speaking_lane)
 
 
 def _ended_badly(error: JobError, change: Change, lease: Lease, runtime: Runtime) -> Ending:

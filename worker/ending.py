@@ -20,3 +20,4 @@ class Ending:
     verdict: Verdict
     outcome: str
     retry_seconds: float = 0.0
+    then: str = ""  # the step that the message stands for too, to be attempted now

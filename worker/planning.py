@@ -5,18 +5,19 @@ import threading
 import time
 
 from shared import jobs as lifecycle
-from shared.errors import QueueUnavailable
-from shared.jobs import Job, Outcome, SpeechRequest
+from shared.errors import QueueUnavailable, StoreUnavailable
+from shared.jobs import PLAN, Job, Outcome, SpeechRequest
 from shared.ports import Segment
 from shared.speech_length import estimated_seconds
 from worker.attempt import enqueue_next
 from worker.engine.text.segmentation import Pause, Piece, split
 from worker.lease import Lease, StepLost
+from worker.narration import narrate
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-# What the first segment of a text that somebody listens to has over the others: it sounds for far longer than that.
+# What the first utterance of a text that somebody listens to has over all other work that comes of the text.
 HEAD_START_SECONDS = 0.2
 
 # From here on a paragraph ends the segment, from there on a sentence does, and beyond the last anything does.
@@ -28,8 +29,9 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
 
     Raises:
         StepLost: the job was cancelled or has ended, or another worker has the step.
+        InvalidMark, EmptyText: it is a chapter that can't be read aloud.
     """
-    segments = cut(request.text, speed=request.speed)
+    segments = narrate(request) if request.narration else cut(request.text, speed=request.speed)
     change = runtime.jobs.plan(
         job.id,
         lambda now, step: lifecycle.finish_plan(now, step, token=lease.token, segments=len(segments)),
@@ -37,26 +39,23 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
     )
     if change is None or change.outcome is not Outcome.APPLIED:
         raise StepLost(change.outcome if change else Outcome.MISSING)
-    if change.job.stream and len(segments) > 1:
-        _enqueue_first(change.job, runtime)
+    if first := change.job.goes_on_with(PLAN):
+        enqueue_later(change.job, runtime, but=first)
     else:
         enqueue_next(change.job, runtime)
 
 
-def _enqueue_first(job: Job, runtime: Runtime) -> None:
-    """Enqueue the first segment, which this worker may then speak at once; the others a little later."""
-    first, *rest = runtime.jobs.waiting_steps(job) or [""]
+def enqueue_later(job: Job, runtime: Runtime, *, but: str) -> None:
+    """Enqueue the segments in a moment, but for the one that this worker speaks now."""
 
     def others() -> None:
         time.sleep(HEAD_START_SECONDS)
         try:
-            runtime.queue.enqueue_all(job.id, rest, lane=job.speaking_lane)
-        except QueueUnavailable:
-            log.warning("the broker is away: the sweeper will enqueue the segments", extra={"job_id": job.id})
+            enqueue_next(job, runtime, but=but)
+        except (QueueUnavailable, StoreUnavailable):
+            log.warning("a server is away: the sweeper will enqueue the segments", extra={"job_id": job.id})
 
-    if first:  # else its turn has not come
-        runtime.queue.enqueue(job.id, first, lane=job.speaking_lane)
-        threading.Thread(target=others, name="segments", daemon=True).start()
+    threading.Thread(target=others, name="segments", daemon=True).start()
 
 
 def cut(text: str, *, speed: float = 1.0) -> list[Segment]:

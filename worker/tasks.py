@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -27,19 +28,17 @@ log = logging.getLogger(__name__)
 SERVER_RETRY_SECONDS = 5.0
 CHILD_LOST = 1
 
-Step = Callable[[Job, SpeechRequest, Lease, Runtime], None]
-
 
 def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[Runtime], None]) -> None:
     """Add the tasks to the app; `runtime` is asked for at each message, in the child that has it."""
 
-    def perform(task: Any, job_id: str, step: str, do: Step) -> None:
+    def perform(task: Any, job_id: str, step: str) -> None:
         here = runtime()
         delivery: dict[str, Any] = task.request.delivery_info or {}
         trace: str = getattr(task.request, tracing.HEADER, "")
         taken = Taken(job_id, step, bool(delivery.get("redelivered")), trace=trace)
         try:
-            _settle(task, _with_companions(taken, here, partial(_attempted, do=do, here=here)))
+            _settle(task, _with_companions(taken, here, partial(attempted, here=here)))
         except SoftTimeLimitExceeded as error:  # came after the work; whatever is recorded, the message finds it
             raise Reject("the time limit", requeue=True) from error
         finally:
@@ -47,15 +46,15 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
 
     @app.task(bind=True, name=queue.SPEAK_TASK, max_retries=None)
     def speak_segment(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, _work_of(step))
+        perform(task, job_id, step)
 
     @app.task(bind=True, name=queue.PLAN_TASK, max_retries=None)
     def plan_text(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, _work_of(step))
+        perform(task, job_id, step)
 
     @app.task(bind=True, name=queue.JOIN_TASK, max_retries=None)
     def join_segments(task: Any, job_id: str, step: str) -> None:
-        perform(task, job_id, step, _work_of(step))
+        perform(task, job_id, step)
 
     @app.task(name=queue.WEBHOOK_TASK)
     def deliver_webhook(name: str) -> None:
@@ -66,10 +65,6 @@ def register(app: Celery, runtime: Callable[[], Runtime], after_each: Callable[[
             courier.take(name)
         except StoreUnavailable:
             log.warning("Redis is away: the sweeper has the webhook sent again")
-
-
-def _work_of(step: str) -> Step:
-    return partial(do_step, step)
 
 
 def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], Ending]) -> Ending:
@@ -85,24 +80,41 @@ def _with_companions(taken: Taken, here: Runtime, attempted: Callable[[Taken], E
 
 def _companion(taken: Taken, here: Runtime) -> Verdict:
     """Attempt a message that the child took itself; one that could not be enqueued for later is handed back."""
-    ending = _attempted(taken, do=_work_of(taken.step), here=here)
-    if ending.verdict is not Verdict.RETRY:
-        return ending.verdict
+    ending = attempted(taken, here=here)
+    return _sent_for_later(taken, ending, here).verdict if ending.verdict is Verdict.RETRY else ending.verdict
+
+
+def _sent_for_later(taken: Taken, ending: Ending, here: Runtime) -> Ending:
+    """Enqueue the step itself, in place of the message that it came by."""
     try:
         here.queue.enqueue(taken.job_id, taken.step, lane=here.settings.lane, delay_seconds=ending.retry_seconds)
     except QueueUnavailable:
-        return Verdict.HAND_BACK
-    return Verdict.ACKNOWLEDGE
+        return Ending(Verdict.HAND_BACK, ending.outcome)
+    return Ending(Verdict.ACKNOWLEDGE, ending.outcome)
 
 
-def _attempted(taken: Taken, *, do: Step, here: Runtime) -> Ending:
+def attempted(taken: Taken, *, here: Runtime) -> Ending:
+    """Attempt the step, and then the one that the message stands for too, if there is one.
+
+    Of that one the message is the only one, until it does not come to its end here: then it gets one of its own.
+    """
+    ending = _attempted_step(taken, here)
+    if not ending.then:
+        return ending
+    taken = replace(taken, step=ending.then)
+    ending = _attempted_step(taken, here)
+    again = ending.verdict in (Verdict.RETRY, Verdict.HAND_BACK)
+    return _sent_for_later(taken, ending, here) if again else ending
+
+
+def _attempted_step(taken: Taken, here: Runtime) -> Ending:
     logged_job_id.set(taken.job_id)
     timed_out = False
 
     def work(job: Job, request: SpeechRequest, lease: Lease) -> None:
         nonlocal timed_out
         try:
-            do(job, request, lease, here)
+            do_step(taken.step, job, request, lease, here)
         except SoftTimeLimitExceeded as error:
             timed_out = True
             if here.companions and here.companions.in_hand:  # whose fault it is shows when each is spoken alone

@@ -1,6 +1,6 @@
 """Workers whose every access to a server waits for its turn, so that a test decides who comes first.
 
-The workers are the real `attempt` and the real Redis store, each in a thread of its own; only one of them runs at any
+The workers are the real `attempted` and the real Redis store, each in a thread of its own; only one of them runs at any
 time, up to its next access. The broker is a list, the object store a dict, the clock a number.
 """
 
@@ -11,17 +11,14 @@ from functools import partial
 from typing import Any
 
 from shared.job_store import RedisJobStore
-from shared.jobs import JOIN, PLAN, Job, Lane, SpeechRequest
+from shared.jobs import Lane
+from shared.lane_reader import Taken
 from tests.engines import ObedientEngine
 from tests.fakes import InMemoryObjectStore
-from worker.attempt import attempt
 from worker.ending import Ending, Verdict
-from worker.joining import join_job
-from worker.lease import Lease
-from worker.planning import plan
 from worker.runtime import Runtime
 from worker.settings import WorkerSettings
-from worker.synthesis import speak
+from worker.tasks import attempted
 
 LONGEST_TURN_SECONDS = 20  # of real time: a bound, not a measure
 LEASE_SECONDS = 3000.0  # by the test's clock; long enough that no thread renews it by the real one
@@ -163,17 +160,7 @@ class Worker:
 
     def _attempt(self) -> None:
         message = self.message
-        self.ending = attempt(
-            message.job_id, message.step, redelivered=message.redelivered, runtime=self._runtime, work=self._work
-        )
-
-    def _work(self, job: Job, request: SpeechRequest, lease: Lease) -> None:
-        if self.message.step == PLAN:
-            plan(job, request, lease, self._runtime)
-        elif self.message.step == JOIN:
-            join_job(job, request, lease, self._runtime)
-        else:
-            speak(job, self.message.step, request, lease, self._runtime)
+        self.ending = attempted(Taken(message.job_id, message.step, message.redelivered), here=self._runtime)
 
 
 def settle(worker: Worker, broker: Broker) -> None:

@@ -30,7 +30,8 @@ from shared.sweep_store import RedisSweepStore
 from sweeper.sweeping import Servers, Sweeper, Terms
 from tests.fakes import InMemoryObjectStore
 from tests.integration.interleaving import LEASE_SECONDS, Broker, Message, Worker, settle
-from worker import claims
+from worker import claims, planning
+from worker.attempt import enqueue_next
 
 pytestmark = pytest.mark.integration
 
@@ -64,15 +65,16 @@ class Interleavings(RuleBasedStateMachine):
         self.patched.setattr(time, "time", lambda: self.now)
         self.patched.setattr(claims, "PATIENCE_SECONDS", 0.0)
         self.patched.setattr(claims, "POLL_SECONDS", 0.0)
+        self.patched.setattr(planning, "enqueue_later", enqueue_next)  # at once, for it has no thread of its own here
 
     # What clients do
 
-    @rule(text=st.sampled_from([*TEXTS, LONG]), enqueued=st.booleans())
-    def submit(self, text: str, enqueued: bool) -> None:
+    @rule(text=st.sampled_from([*TEXTS, LONG]), enqueued=st.booleans(), stream=st.booleans())
+    def submit(self, text: str, enqueued: bool, stream: bool) -> None:
         """Submit a job; a gateway that dies in between does not enqueue it."""
         long = text == LONG
         job_id = f"01890000-0000-7000-8000-{next(self.numbers):012d}"
-        job = Job(job_id, Lane.BULK, len(text), self.now, long=long, segments_total=0 if long else 1)
+        job = Job(job_id, Lane.BULK, len(text), self.now, long=long, segments_total=0 if long else 1, stream=stream)
         request = SpeechRequest(text, "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
         self.asked(lambda store: store.create(job, request))
         self.jobs.append(job_id)
