@@ -18,6 +18,7 @@ STATUS_OF: dict[str, int] = {
     "text_too_long": 422,
     "control_character": 422,
     "invalid_mark": 422,
+    "invalid_mark": 422,
     "unknown_voice": 422,
     "invalid_blend": 422,
     "unsupported_control": 422,

@@ -62,6 +62,21 @@ class InvalidMark(JobError):
         self.paragraph = paragraph
 
 
+class InvalidMark(JobError):
+    """A mark in a chapter's text is none of ours, or says what can't be done."""
+
+    code = "invalid_mark"
+    allowed = ("[voice: NAME]", "[emotion: NAME 0.7]", "[pause: 1.5]", "[speed: 1.1]", "[word](/phonemes/)")
+
+    def __init__(self, mark: str, *, paragraph: int, why: str) -> None:
+        shown = mark if len(mark) <= 40 else f"{mark[:40]}…"
+        super().__init__(
+            f"paragraph {paragraph}: the mark {shown!r} can't be followed: {why}; "
+            rf"there are {', '.join(self.allowed)}; a bracket that is no mark is written \["
+        )
+        self.paragraph = paragraph
+
+
 class _UnknownName(JobError):
     """A name is not among the ones we have; the nearest of them, and of the other names for them, are offered."""
 
