@@ -11,7 +11,10 @@ from starlette.testclient import WebSocketDenialResponse
 from gateway.auth.guard import PUBLIC
 from gateway.main import application
 from gateway.settings import GatewaySettings
+from shared.books import Wanted
+from shared.jobs import JobState
 from shared.live import LivePiece
+from tests.gateway.books import read_book, rendered, with_edition
 from tests.gateway.conftest import World, world_with
 from tests.tokens import SECRET, by_secret
 
@@ -37,6 +40,26 @@ RULES = {
     ("get", "/v1/webhooks/{webhook_id}/deliveries"): "jobs:read",
     ("post", "/v1/webhooks/{webhook_id}/test"): "speech:write",
     ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): "speech:write",
+    ("post", "/v1/uploads"): "books:write",
+    ("post", "/v1/books"): "books:write",
+    ("get", "/v1/books"): "jobs:read",
+    ("get", "/v1/books/{book_id}"): "jobs:read",
+    ("patch", "/v1/books/{book_id}"): "books:write",
+    ("delete", "/v1/books/{book_id}"): "books:write",
+    ("put", "/v1/books/{book_id}/cover"): "books:write",
+    ("delete", "/v1/books/{book_id}/cover"): "books:write",
+    ("post", "/v1/books/{book_id}/render"): "books:write",
+    ("post", "/v1/books/{book_id}/pause"): "books:write",
+    ("post", "/v1/books/{book_id}/resume"): "books:write",
+    ("post", "/v1/books/{book_id}/retry"): "books:write",
+    ("post", "/v1/books/{book_id}/cancel"): "books:write",
+    ("get", "/v1/books/{book_id}/report"): "jobs:read",
+    ("get", "/v1/books/{book_id}/events"): "jobs:read",
+    ("get", "/v1/books/{book_id}/chapters/{chapter_id}/text"): "jobs:read",
+    ("get", "/v1/books/{book_id}/chapters/{chapter_id}/audio"): "jobs:read",
+    ("head", "/v1/books/{book_id}/chapters/{chapter_id}/audio"): "jobs:read",
+    ("get", "/v1/books/{book_id}/editions/{format}"): "jobs:read",
+    ("head", "/v1/books/{book_id}/editions/{format}"): "jobs:read",
     ("get", "/v1/voices"): ANY_CALLER,
     ("get", "/v1/emotions"): ANY_CALLER,
     ("get", "/v1/usage"): "jobs:read",
@@ -49,18 +72,30 @@ RULES = {
     ("get", "/metrics"): ANYBODY,
 }
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}  # made by FastAPI
-HIDDEN = {("head", "/v1/jobs/{job_id}/audio")}  # not in the OpenAPI document
+HIDDEN = {operation for operation in RULES if operation[0] == "head"}  # not in the OpenAPI document
 FOR_CALLERS = sorted(operation for operation, rule in RULES.items() if rule != ANYBODY)
 OWNED = sorted(operation for operation in RULES if "{" in operation[1])
 NO_JOB = "00000000-0000-7000-8000-000000000000"
-NONE = {"job_id": NO_JOB, "webhook_id": "wh_none", "delivery_id": "evt_none"}
+NONE = {
+    "job_id": NO_JOB,
+    "webhook_id": "wh_none",
+    "delivery_id": "evt_none",
+    "book_id": NO_JOB,
+    "chapter_id": "1",
+    "format": "m4b",
+}
 BODIES = {
     ("post", "/v1/audio/speech"): {"input": "Hello"},
     ("post", "/v1/webhooks"): {"url": "https://hooks.example/"},
     ("patch", "/v1/webhooks/{webhook_id}"): {},
+    ("patch", "/v1/books/{book_id}"): {},
+    ("post", "/v1/books/{book_id}/render"): {},
 }
+FILES = {("post", "/v1/books"): {"file": ("book.txt", b"It begins.")}}
+CONTENT = {("put", "/v1/books/{book_id}/cover"): b"\xff\xd8\xff..."}
 
 Operation = tuple[str, str]
+SPOKEN = (JobState.SUCCEEDED, JobState.SUCCEEDED)
 
 
 @pytest.fixture
@@ -77,9 +112,11 @@ def token(**claims: Any) -> str:
 def ask(world: World, operation: Operation, *, ids: dict[str, str] = NONE, **claims: Any) -> httpx2.Response:
     """Ask for the operation as a caller with these claims, by a request that is good else."""
     method, path = operation
-    body = BODIES.get(operation, {"text": "Hello"}) if method in ("post", "put", "patch") else None
+    has_json = method in ("post", "put", "patch") and operation not in FILES and operation not in CONTENT
+    body: dict[str, Any] = {"json": BODIES.get(operation, {"text": "Hello"}) if has_json else None}
+    body |= {"files": FILES.get(operation), "content": CONTENT.get(operation)}
     headers = {"Authorization": f"Bearer {token(**claims)}"} if claims else {}
-    return world.client.request(method, path.format(**ids), json=body, headers=headers)
+    return world.client.request(method, path.format(**ids), headers=headers, **body)
 
 
 def acmes_job(world: World) -> str:
@@ -94,7 +131,13 @@ def acmes(world: World) -> dict[str, str]:
     acme: dict[str, Any] = {"tenant": "acme", "scope": "speech:write"}
     made = {"job_id": acmes_job(world), "webhook_id": ask(world, ("post", "/v1/webhooks"), **acme).json()["id"]}
     test = ask(world, ("post", "/v1/webhooks/{webhook_id}/test"), ids=made, **acme)
-    return made | {"delivery_id": test.json()["id"]}
+    return made | {"delivery_id": test.json()["id"], "book_id": acmes_book(world), "chapter_id": "1", "format": "m4b"}
+
+
+def acmes_book(world: World) -> str:
+    """Return the id of a book that is paused: it may be paused, gone on with, cancelled and changed."""
+    book = rendered(world, read_book(world, tenant="acme"), states=SPOKEN, wanted=Wanted.PAUSE)
+    return with_edition(world, book).id
 
 
 def documented() -> dict[Operation, list[str] | None]:
@@ -181,13 +224,13 @@ def test_the_scope_is_needed_and_enough(world: World, operation: Operation) -> N
 @pytest.mark.parametrize("operation", OWNED, ids=" ".join)
 def test_what_is_another_tenant_s_is_as_good_as_none(world: World, operation: Operation) -> None:
     ids = acmes(world)
-    none = ask(world, operation, tenant="other", scope="speech:write jobs:read")
-    theirs = ask(world, operation, ids=ids, tenant="other", scope="speech:write jobs:read")
+    none = ask(world, operation, tenant="other", scope="speech:write jobs:read books:write")
+    theirs = ask(world, operation, ids=ids, tenant="other", scope="speech:write jobs:read books:write")
 
     assert (none.status_code, theirs.status_code) == (404, 404)
     assert [name for name in ids if theirs.text.replace(ids[name], NONE[name]) == none.text]
     assert {*theirs.headers} == {*none.headers}
-    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}"):
+    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}", "/v1/books/{book_id}"):
         assert ask(world, ("get", path), ids=ids, tenant="acme", scope="jobs:read").is_success
 
 
