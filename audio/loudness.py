@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.encoding import Blocks
 from audio.peaks import SILENT_DB, PeakMeter
+from audio.pieces import Blocks
 from audio.waveform import Samples, Signal
 
 SILENT_LUFS = -70.0  # BS.1770's absolute gate: what is quieter is not heard as part of the programme

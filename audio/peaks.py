@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audio.encoding import BLOCK_SAMPLES, Blocks
+from audio.pieces import BLOCK_SAMPLES, Blocks
 from audio.waveform import Samples, Signal
 
 SILENT_DB = -120.0  # instead of minus infinity

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import av
 
-from audio.encoding import BIT_EXACT, Blocks, Resampler, as_frame, bit_rate, quantized
+from audio.encoding import BIT_EXACT, as_frame, bit_rate, quantized
+from audio.pieces import Blocks, Resampler
 from audio.waveform import Samples
 
 STREAMED = ("mp3", "opus", "aac", "flac", "wav", "pcm")

@@ -29,8 +29,7 @@ def write_m4b(
     """Write the book. The index goes in front, so it is written to a file first and copied."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "book"
-        with chapters[0].open() as first, av.open(first, "r") as template:
-            book = _Book(path, cast(Any, template.streams.audio[0]), Tags(whole_tags(metadata), cover))
+        book = _Book(path, Tags(whole_tags(metadata), cover))
         with book.container:
             for chapter in chapters:
                 with chapter.open() as source:
@@ -41,21 +40,15 @@ def write_m4b(
 
 
 class _Book:
-    """The file while it is written."""
+    """The file while it is written. Its rate and its codec are those of the first chapter."""
 
-    def __init__(self, path: Path, template: Any, tags: Tags) -> None:
-        self._rate: int = template.rate
-        self._form: bytes = template.codec_context.extradata
-        options = {
-            "fflags": "+bitexact",
-            "movflags": "+faststart",
-            "movie_timescale": str(self._rate),  # in which the chapters are told: to the sample
-            "brand": "M4B ",
-        }
+    def __init__(self, path: Path, tags: Tags) -> None:
+        options = {"fflags": "+bitexact", "movflags": "+faststart", "brand": "M4B "}
         # Any: what the packets between the two are made of is not in PyAV's stubs.
         self.container = cast(Any, av.open(str(path), "w", format="mp4", options=options))
-        self._stream = self.container.add_stream_from_template(template)
-        Tagging(self.container, tags).start()
+        self._tags = tags
+        self._stream: Any = None
+        self._codec: tuple[int, bytes] = (0, b"")
         self._titles: list[str] = []
         self._starts: list[int] = []
         self._frames = 0
@@ -66,11 +59,24 @@ class _Book:
         self._starts.append(self._frames * AAC_FRAME)
         with av.open(source, "r") as container:
             stream = container.streams.audio[0]
-            if (stream.rate, stream.codec_context.extradata) != (self._rate, self._form):
+            codec = (stream.rate, cast(bytes, stream.codec_context.extradata))
+            if self._stream is None:
+                self._start(stream, codec)
+            if codec != self._codec:
                 raise UnlikeChapters(f"chapter {len(self._titles)} isn't encoded as the first is")
             for packet in container.demux(stream):
                 if packet.size:  # the last one only says that there are no more
                     self._add(packet)
+
+    def _start(self, template: Any, codec: tuple[int, bytes]) -> None:
+        self._codec = codec
+        self._stream = self.container.add_stream_from_template(template)
+        self.container.options["movie_timescale"] = str(self._rate)  # in which chapters are told: to the sample
+        Tagging(self.container, self._tags).start()
+
+    @property
+    def _rate(self) -> int:
+        return self._codec[0]
 
     def _add(self, packet: Any) -> None:
         packet.stream = self._stream
