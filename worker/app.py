@@ -37,6 +37,7 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
     app = make_app(settings.broker_url.get_secret_value())
     app.conf.update(
         task_queues=[QUEUES[settings.lane]],
+        task_default_queue=queue_name(settings.lane),  # else a retry finds no queue: Celery looks that up for each
         worker_prefetch_multiplier=1,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
