@@ -141,3 +141,16 @@ def obedient_after_the_gate(options: EngineOptions) -> ObedientEngine:
 
 def broken(_: EngineOptions) -> ObedientEngine:
     raise EngineUnavailable("the model file is missing")
+
+
+def noting(_: EngineOptions) -> ObedientEngine:
+    """It keeps a file of all that it has spoken, a line each, whatever becomes of its worker."""
+    engine = ObedientEngine(Gate(Path(os.environ[GATE])))
+    notes = Path(os.environ[GATE]).with_name("spoken")
+
+    def note(text: str) -> None:
+        with notes.open("a") as file:
+            file.write(text + "\n")
+
+    engine.after_each = note
+    return engine
