@@ -63,7 +63,7 @@ class Client:
         while True:
             waiting: Json = {"headers": {"If-None-Match": etag}, **_waiting(WAIT_SECONDS)} if etag else {}
             asked = time.monotonic()
-            answer = self._call("GET", f"/v1/jobs/{job_id}", **waiting)
+            answer = self.call("GET", f"/v1/jobs/{job_id}", **waiting)
             if answer.status_code != 304:
                 job, etag = cast(Json, answer.json()), answer.headers.get("ETag", "")
                 if on_progress:
@@ -74,7 +74,7 @@ class Client:
 
     def download(self, job_id: str, target: BinaryIO) -> int:
         """Write the job's audio, and return its bytes."""
-        answer = self._call("GET", f"/v1/jobs/{job_id}/audio", stream=True)
+        answer = self.call("GET", f"/v1/jobs/{job_id}/audio", stream=True)
         written = 0
         try:
             for block in answer.iter_bytes():
@@ -101,7 +101,7 @@ class Client:
 
         Never repeated by itself: the second call would remove what the first has cancelled.
         """
-        answer = self._call("DELETE", f"/v1/jobs/{job_id}", repeat=False)
+        answer = self.call("DELETE", f"/v1/jobs/{job_id}", repeat=False)
         return None if answer.status_code == 204 else cast(Json, answer.json())
 
     def voices(self) -> Json:
@@ -120,9 +120,9 @@ class Client:
         self.close()
 
     def _json(self, method: str, path: str, **options: Any) -> Json:
-        return cast(Json, self._call(method, path, **options).json())
+        return cast(Json, self.call(method, path, **options).json())
 
-    def _call(
+    def call(
         self, method: str, path: str, *, repeat: bool = True, stream: bool = False, **options: Any
     ) -> httpx.Response:
         """Send the request until it is answered by something else than 503, or patience ends."""

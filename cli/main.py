@@ -3,15 +3,14 @@
 What takes long to import is imported by the command that needs it, so that help comes at once.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli import dead, keys, model, speaking, tables, tenants
+from cli.connection import DEFAULT_URL, AsJson, Token, Url, connected
 from cli.errors import ClientError
 from cli.init import EPILOG, init
 from cli.plan import EPILOG as PLAN_EPILOG
@@ -21,9 +20,6 @@ from cli.stack.up import up
 from cli.wyoming import EPILOG as WYOMING_EPILOG
 from cli.wyoming import wyoming
 from shared.jobs import JobState
-
-if TYPE_CHECKING:
-    from cli.client import Client
 
 app = typer.Typer(
     help="Text to speech as a service: speak a text, look after jobs, or run it all on this machine.",
@@ -64,40 +60,12 @@ class SayLane(StrEnum):
     BULK = "bulk"
 
 
-Url = Annotated[str, typer.Option(envvar="EMOTIVOICE_URL", help="The gateway.")]
-Token = Annotated[
-    str,
-    typer.Option(
-        envvar="EMOTIVOICE_TOKEN",
-        help="A token or an API key, where the gateway asks for one; better by the variable, which others can't see.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="The gateway's own JSON instead of a table.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, as `jobs` lists it.")]
-
-DEFAULT_URL = "http://127.0.0.1:8080"
 
 
 def main() -> None:
     """Run the command line."""
     app()
-
-
-@contextmanager
-def connected(url: str, token: str) -> Generator["Client"]:
-    """Yield a client; what it can't do becomes one line on standard error and an exit code."""
-    from cli.client import Client
-
-    try:
-        with Client(url, token=token) as client:
-            yield client
-    except ClientError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(speaking.INTERRUPTED) from None
 
 
 def _show_version(wanted: bool) -> None:

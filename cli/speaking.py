@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
+from cli.connection import INTERRUPTED
 from cli.errors import ClientError
 from cli.progress import progress_bar
 from shared.audio_formats import FORMATS
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cli.client import Client, Json
 
 STANDARD = "-"  # standard input or output, in place of a file
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 _FORMAT_OF = {form.extension: name for name, form in FORMATS.items()} | {"ogg": "opus", "oga": "opus", "mp4": "m4a"}
 
