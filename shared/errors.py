@@ -62,21 +62,6 @@ class InvalidMark(JobError):
         self.paragraph = paragraph
 
 
-class InvalidMark(JobError):
-    """A mark in a chapter's text is none of ours, or says what can't be done."""
-
-    code = "invalid_mark"
-    allowed = ("[voice: NAME]", "[emotion: NAME 0.7]", "[pause: 1.5]", "[speed: 1.1]", "[word](/phonemes/)")
-
-    def __init__(self, mark: str, *, paragraph: int, why: str) -> None:
-        shown = mark if len(mark) <= 40 else f"{mark[:40]}…"
-        super().__init__(
-            f"paragraph {paragraph}: the mark {shown!r} can't be followed: {why}; "
-            rf"there are {', '.join(self.allowed)}; a bracket that is no mark is written \["
-        )
-        self.paragraph = paragraph
-
-
 class _UnknownName(JobError):
     """A name is not among the ones we have; the nearest of them, and of the other names for them, are offered."""
 
@@ -722,3 +707,47 @@ class TextTwice(JobError):
 
     def __init__(self) -> None:
         super().__init__("the line has both text and variables; the template is spoken where there is no text")
+
+
+class InvalidMessage(JobError):
+    """A message of a stream is none that is known, or not one of those that may come now."""
+
+    code = "invalid_message"
+
+
+class StreamIdle(JobError):
+    """Nobody wrote into a stream, and there was nothing left to speak."""
+
+    code = "stream_idle"
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__(f"no message came for {seconds:g} s, and everything was spoken")
+
+
+class ReaderTooSlow(JobError):
+    """Whoever listens to a stream takes nothing of what is sent."""
+
+    code = "reader_too_slow"
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__(f"nothing of the audio was taken for {seconds:g} s")
+
+
+class TooManyStreams(JobError):
+    """The tenant has as many streams open as it may have."""
+
+    code = "too_many_streams"
+    retry_after_seconds = 5.0
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"there are {limit} streams open at this gateway; a tenant may have {limit}")
+        self.limit = limit
+
+
+class ForeignOrigin(JobError):
+    """A page of another site opens a stream."""
+
+    code = "foreign_origin"
+
+    def __init__(self) -> None:
+        super().__init__("the Origin is not this site, and none that EMOTIVOICE_CORS_ORIGINS names")
