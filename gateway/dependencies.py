@@ -12,6 +12,7 @@ from gateway.known import Known
 from gateway.quotas import Quotas
 from gateway.settings import GatewaySettings
 from shared.access import Scope
+from shared.batch_store import AsyncBatches
 from shared.book_store import AsyncBooks
 from shared.children import AsyncChildJobs
 from shared.live import AsyncLiveSpeech
@@ -36,6 +37,7 @@ class Services:
     live: AsyncLiveSpeech
     books: AsyncBooks
     children: AsyncChildJobs
+    batches: AsyncBatches
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread

@@ -25,13 +25,27 @@ from gateway.metrics import RequestMetrics
 from gateway.openai_errors import OpenAIErrors
 from gateway.openapi import by_name, completed
 from gateway.quotas import QuotaGate, Quotas
-from gateway.routes import book_results, books, events, health, jobs, models, speech, uploads, voices, webhooks
+from gateway.routes import (
+    batch_results,
+    batches,
+    book_results,
+    books,
+    events,
+    health,
+    jobs,
+    models,
+    speech,
+    uploads,
+    voices,
+    webhooks,
+)
 from gateway.routes import usage as usage_routes
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings, wrong_with
 from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
+from shared.batch_store import AsyncRedisBatches
 from shared.book_store import AsyncRedisBooks
 from shared.children import AsyncRedisChildJobs
 from shared.job_store import AsyncRedisJobStore
@@ -76,6 +90,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         tenants, hooks = RedisTenants(redis_url), AsyncRedisWebhooks(redis_url)
         live = AsyncRedisLiveSpeech(redis_url)
         book_store, children = AsyncRedisBooks(redis_url), AsyncRedisChildJobs(redis_url)
+        batch_store = AsyncRedisBatches(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
@@ -89,6 +104,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             live=live,
             books=book_store,
             children=children,
+            batches=batch_store,
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
@@ -100,6 +116,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         await live.close()
         await book_store.close()
         await children.close()
+        await batch_store.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")
@@ -127,6 +144,8 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(voices.router)
     app.include_router(speech.router)
     app.include_router(models.router)
+    app.include_router(batches.router)
+    app.include_router(batch_results.router)
     app.include_router(usage_routes.router)
     app.include_router(health.router)
     described = app.openapi
@@ -154,7 +173,11 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
 
 def _larger(settings: GatewaySettings) -> dict[str, int]:
     """Return the paths that take files, and how large a body may be there."""
-    return {"/v1/books": settings.max_file_bytes + FORM_BYTES, "/v1/books/[^/]+/cover": MOST_COVER_BYTES}
+    return {
+        "/v1/batches": settings.max_batch_bytes + FORM_BYTES,
+        "/v1/books": settings.max_file_bytes + FORM_BYTES,
+        "/v1/books/[^/]+/cover": MOST_COVER_BYTES,
+    }
 
 
 def main() -> None:

@@ -4,8 +4,9 @@ import time
 
 from gateway.auth.caller import Caller
 from gateway.dependencies import Services
+from shared.batches import BatchView
 from shared.books import Book
-from shared.errors import BookNotFound, JobNotFound
+from shared.errors import BatchNotFound, BookNotFound, JobNotFound
 from shared.ports import JobView
 
 JOB_ID_LENGTH = 36  # a UUID; longer ones are no ids of ours, and have no place in an answer
@@ -33,6 +34,18 @@ async def own_book(book_id: str, services: Services, caller: Caller) -> Book:
     if book is None or is_over(book) or not caller.sees(book.tenant):
         raise BookNotFound(book_id[:JOB_ID_LENGTH])
     return book
+
+
+async def own_batch(batch_id: str, services: Services, caller: Caller) -> BatchView:
+    """Return the batch if it is the caller's; one that is being deleted is as good as none.
+
+    Raises:
+        BatchNotFound: it is not there, or not the caller's.
+    """
+    view = await services.batches.view(batch_id) if len(batch_id) == JOB_ID_LENGTH else None
+    if view is None or not caller.sees(view.batch.tenant):
+        raise BatchNotFound(batch_id[:JOB_ID_LENGTH])
+    return view
 
 
 def is_over(book: Book) -> bool:

@@ -103,13 +103,13 @@ async def received(upload: UploadFile, *, limit: int) -> Received:
     return Received(file, file_name(upload.filename or ""), upload.size or 0, sha256)
 
 
-async def fetched(key: str, name: str, services: Services, *, tenant: str) -> Received:
+async def fetched(key: str, name: str, services: Services, *, tenant: str, limit: int | None = None) -> Received:
     """Return a file that the tenant has uploaded.
 
     Raises:
         UnknownUpload, FileTooLarge: it is not there, not the tenant's, or too large.
     """
-    limit = services.settings.max_file_bytes
+    limit = limit or services.settings.max_file_bytes
     if not is_own(key, tenant):
         raise UnknownUpload(key)
     try:

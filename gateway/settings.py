@@ -25,7 +25,9 @@ class GatewaySettings(SharedSettings):
     body_seconds: float = Field(
         default=30, gt=0, description="within which a request's body has to come; a second more for each 64 KiB"
     )
-    max_file_bytes: int = Field(default=100_000_000, ge=1024, description="of a book or batch, sent or uploaded")
+    max_batch_bytes: int = Field(default=256 * 1024 * 1024, ge=1024, description="of a batch's file")
+    max_batch_lines: int = Field(default=100_000, ge=1, description="of a batch's file: so many jobs")
+    max_file_bytes: int = Field(default=100_000_000, ge=1024, description="of a book, sent or uploaded")
     engine_hour_price: float = Field(default=0, ge=0, description="of an engine, for books' cost; 0: none is told")
     default_voice: str = Field(default="", description="empty: the first voice of the engine")
     openai_voices: dict[str, str] = Field(
@@ -34,6 +36,8 @@ class GatewaySettings(SharedSettings):
     public_voices: bool = Field(
         default=False, description="whether anybody may list models and voices by the routes that OpenAI's clients know"
     )
+    streams_per_tenant: int = Field(default=100, ge=1, description="of text that may be open at once, at each gateway")
+    stream_idle_seconds: float = Field(default=60, gt=0, description="without a message, and with nothing left to speak")
     cors_origins: str = Field(
         default="", description="sites whose scripts may use the API, such as https://a.example; * is any; by spaces"
     )

@@ -19,6 +19,10 @@ LONGEST_LINE_BYTES = 1024 * 1024
 VariableName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
+class BatchDefaults(SpeechFields):
+    """How all lines of a batch are spoken, but for what they say themselves."""
+
+
 class BatchLine(SpeechFields):
     """A line of a batch: what is to be spoken, how, and what its owner calls it."""
 

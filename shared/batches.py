@@ -107,9 +107,9 @@ class Batch:
             error_parts=(*self.error_parts, part) if errors else self.error_parts,
         )
 
-    def again(self, wanted: Wanted) -> "Batch":
+    def again(self, wanted: Wanted, terms: Terms | None = None) -> "Batch":
         """The batch with another pass before it."""
-        after = replace(self, wanted=wanted, passes=self.passes + 1)
+        after = replace(self, wanted=wanted, terms=terms or self.terms, passes=self.passes + 1)
         if wanted is not Wanted.SPEAK:
             return after
         return replace(after, lines_read=0, bytes_read=0, lines_wrong=0, error_parts=())

@@ -41,7 +41,7 @@ class SpeechFields(BaseModel):
         "by default the first one there.",
     )
     emotion: str = Field(
-        "neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
+        default="neutral", max_length=500, description="A tag from /v1/emotions, or free text if so told there."
     )
     emotion_strength: float = Field(default=1.0, ge=0, le=2, description="0 is neutral, 1 as the tag says.")
     speed: float = Field(default=1.0, ge=0.25, le=4, description="2 is twice as fast, at the same pitch.")
@@ -51,7 +51,7 @@ class SpeechFields(BaseModel):
     energy_scale: float = Field(default=1.0, ge=0, le=2, description="0 is evenly loud.")
     format: str = Field(default="wav", max_length=100, description="wav, mp3, opus, flac, aac or m4a.")
     sample_rate: int | None = Field(
-        None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
+        default=None, ge=1, le=192_000, description="In Hz; by default the engine's own or nearest."
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="The same seed gives the same audio.")
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=32)

@@ -17,6 +17,7 @@ from gateway.settings import GatewaySettings
 from shared import jobs as lifecycle
 from shared.jobs import Audio, Job, JobState
 from shared.phonemes import pack
+from tests.fake_batches import InMemoryAsyncBatches
 from tests.fake_gateway_books import InMemoryAsyncBooks, InMemoryAsyncChildren
 from tests.fakes import (
     InMemoryApiKeys,
@@ -49,6 +50,7 @@ class World:
     live: InMemoryLiveSpeech
     books: InMemoryAsyncBooks
     children: InMemoryAsyncChildren
+    batches: InMemoryAsyncBatches
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -97,6 +99,7 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
     jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
     tenants, hooks, live = InMemoryTenants(), InMemoryWebhooks(), InMemoryLiveSpeech(records)
     books, children = InMemoryAsyncBooks(), InMemoryAsyncChildren(records)
+    batches = InMemoryAsyncBatches(records)
     app = application(settings)
     app.state.services = Services(
         settings,
@@ -111,6 +114,9 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
         live,
         books,
         children,
+        batches,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield World(client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live, books, children)
+        yield World(
+            client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live, books, children, batches
+        )
