@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cli import dead, keys, model, speaking, tables, tenants
+from cli import books, dead, keys, model, speaking, tables, tenants
+from cli.book import EPILOG as BOOK_EPILOG
+from cli.book import book
 from cli.connection import DEFAULT_URL, AsJson, Token, Url, connected
 from cli.errors import ClientError
 from cli.init import EPILOG, init
@@ -210,6 +212,8 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "")
     (tables.show_json if as_json else tables.show_emotions)(found)
 
 
+app.command(epilog=BOOK_EPILOG)(book)
+app.add_typer(books.app, name="books")
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")

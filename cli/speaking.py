@@ -91,7 +91,7 @@ def speak(client: "Client", fields: dict[str, object], *, output: str) -> None:
         why = f": {error['message']} [{error['code']}]" if error else ""
         raise ClientError(f"the job {job['id']} is {finished['state']}{why}")
     try:
-        with _destination(output) as target:
+        with destination(output) as target:
             written = client.download(job["id"], target)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; the audio is kept with job {job['id']}", err=True)
@@ -116,7 +116,7 @@ def _awaited(client: "Client", job_id: str) -> "Json":
 
 
 @contextmanager
-def _destination(output: str) -> Generator[BinaryIO]:
+def destination(output: str) -> Generator[BinaryIO]:
     """Standard output, or a file that is there only when it is complete."""
     if output == STANDARD:
         yield sys.stdout.buffer

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -124,6 +125,68 @@ def show_emotions(emotions: Json) -> None:
     typer.echo("\n".join(emotions["emotions"]))
     if emotions["free_text"]:
         typer.echo("\nAny sentence may stand for an emotion too.")
+
+
+def show_books(books: list[Json]) -> None:
+    rows = [
+        (
+            book["id"],
+            book["state"],
+            book["metadata"].get("title") or book["source"]["name"],
+            f"{book['estimated_minutes']:.0f} min",
+            " ".join(book["formats"]),
+            local(book["created_at"]),
+        )
+        for book in books
+    ]
+    _show(("book", "state", "title", "length", "editions", "created"), rows)
+
+
+def show_book(book: Json) -> None:
+    """Show a book: what is known of it, its chapters by their places, and its editions."""
+    from cli.book_progress import described
+
+    metadata, cost, error = book["metadata"], book["cost"], book["error"]
+    spent = f"{clock(cost['engine_seconds'])} of an engine"
+    left = "" if cost["engine_seconds_left"] is None else f", about {clock(cost['engine_seconds_left'])} to go"
+    facts = {
+        "book": book["id"],
+        "state": described(book),
+        "title": metadata.get("title", ""),
+        "author": metadata.get("author", ""),
+        "voice": book["voicing"]["voice"],
+        "dialogue": book["voicing"]["dialogue_voice"],
+        "length": f"{book['characters']} characters, about {clock(book['estimated_minutes'] * 60)}",
+        "cost": spent + left + (f", {cost['price']:.2f} in all" if cost["price"] is not None else ""),
+        "error": f"{error['message']} [{error['code']}]" if error else "",
+    }
+    _show_facts(facts | {f"note {n}": note for n, note in enumerate(book["notes"], 1)})
+    typer.echo()
+    _show(("chapter", "title", "characters", "length", "state"), [*_chapters(book)])
+    if book["editions"]:
+        typer.echo()
+        _show(("edition", "state", "length", "bytes", "measured"), [_edition(one) for one in book["editions"]])
+
+
+def _chapters(book: Json) -> Iterator[tuple[str, ...]]:
+    for place, one in enumerate(book["chapters"], 1):
+        progress = f" {one['segments_done']}/{one['segments_total'] or '?'}" if one["state"] == "running" else ""
+        seconds = one["audio_seconds"] or one["estimated_minutes"] * 60
+        about = "" if one["audio_seconds"] else "about "
+        state = (one["state"] or "") + progress if one["included"] else "left out"
+        yield (str(place), one["title"], str(one["characters"]), about + clock(seconds), state)
+
+
+def _edition(edition: Json) -> tuple[str, ...]:
+    measured = ", ".join(f"{name} {value:g}" for name, value in edition["measured"].items())
+    length = clock(edition["seconds"]) if edition["seconds"] else ""
+    return (edition["format"], edition["state"] or "waits", length, str(edition["bytes"] or ""), measured)
+
+
+def clock(seconds: float) -> str:
+    """Return a length of time as 1:02:03, or 2:03."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def _json(value: object) -> str:

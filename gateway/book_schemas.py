@@ -208,6 +208,7 @@ class BookSummary(BaseModel):
     changed_at: datetime
     expires_at: datetime = Field(description="When it is deleted, unless it is changed before.")
     source: BookSource
+    reading: dict[str, bool] = Field(description="What was said of how its file is to be read.")
     metadata: dict[str, str]
     characters: int = Field(description="Of the chapters that are included.")
     estimated_minutes: float

@@ -82,6 +82,7 @@ def _summary(looked: Looked) -> dict[str, Any]:
         "changed_at": at(book.touched_at),
         "expires_at": at(book.touched_at + book.keep_seconds),
         "source": BookSource(name=book.source_name, bytes=book.source_bytes, sha256=book.source_sha256),
+        "reading": book.options,
         "metadata": book.metadata,
         "characters": sum(chapter.characters for chapter in book.included),
         "estimated_minutes": round(sum(minutes(book, chapter) for chapter in book.included), 1),
