@@ -13,8 +13,10 @@ from audio.waveform import (
     resample,
     silence,
     speech_level,
+    trim_bounds,
     trim_silence,
 )
+from tests.clicks import clicks
 
 RATE = 24_000
 
@@ -75,6 +77,36 @@ def test_trimming_cuts_silence_at_both_ends_only() -> None:
     assert trim_silence(padded).seconds == pytest.approx(1.1, abs=0.02)
     assert trim_silence(padded, keep_seconds=0.1).seconds == pytest.approx(1.3, abs=0.02)
     assert trim_silence(silence(1.0, RATE)).seconds == 0
+
+
+def test_trimmed_utterances_are_as_far_apart_as_their_pause_says() -> None:
+    gap = silence(0.37, RATE).samples
+    utterance = Waveform(np.concatenate([gap, fade_edges(tone(0.3)).samples, gap]), RATE)
+    trimmed = trim_silence(utterance, keep_seconds=0.02)
+
+    joined = join([(trimmed, 0.5), (trimmed, 0.0)])
+
+    (between,) = [pause for pause in pauses(joined) if pause > 0.1]
+    assert between == pytest.approx(0.5 + 2 * 0.02, abs=0.02)
+    assert clicks(joined.samples, RATE) == []
+
+
+def pauses(waveform: Waveform) -> list[float]:
+    """How long it is silent, each time."""
+    loud = np.flatnonzero(np.abs(waveform.samples) > 0.01)
+    return [float(step) / waveform.sample_rate for step in np.diff(loud) if step > 1]
+
+
+def test_what_a_trim_cuts_in_front_is_known_since_times_move_by_it() -> None:
+    gap = silence(0.4, RATE).samples
+    utterance = Waveform(np.concatenate([gap, tone(0.3).samples, gap]), RATE)
+
+    start, end = trim_bounds(utterance, keep_seconds=0.05)
+
+    assert start / RATE == pytest.approx(0.35, abs=0.01)
+    assert end / RATE == pytest.approx(0.75, abs=0.01)
+    np.testing.assert_array_equal(utterance.samples[start:end], trim_silence(utterance, keep_seconds=0.05).samples)
+    assert trim_bounds(tone(0.3), keep_seconds=0.05) == (0, round(0.3 * RATE))
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100])

@@ -1,12 +1,15 @@
 """A chapter comes out at the loudness, length and rate that were asked for, with its tags, and says what it is."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tinytag import TinyTag
 
-from audio.encoding import NotAudio, decode
+from audio.encoding import Encoder, NotAudio, decode
 from audio.loudness import LoudnessMeter
 from audio.waveform import Waveform, silence
 from books.editions import EDITIONS, ChapterTags, chapter_starts, encode_chapter
@@ -127,3 +130,30 @@ def test_a_silent_chapter_stays_silent() -> None:
     assert not decode(data).samples.any()
     assert done.gain_db == 0
     assert done.warnings == ("loudness is -70.0 LUFS; wanted is -19, 1 more or less",)
+
+
+ENCODE = """
+import re
+import sys
+from pathlib import Path
+from books.editions import ChapterTags, encode_chapter
+tags = ChapterTags("Long", 1, 1)
+with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as target:
+    done = encode_chapter(source, target, format="wav", loudness="podcast", sample_rate=16_000, tags=tags)
+print(done.seconds, re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def test_a_long_chapter_is_never_held_as_samples(tmp_path: Path) -> None:
+    minute = speech(60, 16_000).samples
+    path = tmp_path / "chapter.flac"
+    with path.open("wb") as file, Encoder(file, format="flac", source_rate=16_000, sample_rate=16_000) as encoder:
+        for _ in range(10):
+            encoder.write(minute)
+    command = [sys.executable, "-c", ENCODE, str(path), str(tmp_path / "chapter.wav")]
+
+    seconds, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    as_samples = float(seconds) * 16_000 * 4
+    assert as_samples > 35e6
+    assert 20e6 < int(peak) * 1024 < 80e6  # 65 MB were seen, of which 45 are the libraries
