@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from shared import records
 from shared.batch_store import Decide
 from shared.batches import Batch
-from shared.changes import creation_argument, removal_argument, reopening_argument, script
+from shared.changes import creation_argument, reopening_argument
 from shared.children import RedisChildJobs
 from shared.errors import QuotaExceeded
 from shared.fair import ready_steps
-from shared.job_store import CHANGED, audio_addresses, recorded, translated
+from shared.job_store import CHANGED, recorded, translated
 from shared.jobs import Job, JobState, SpeechRequest, Step, reopened
 from shared.limits import Limits
 from shared.ports import Catalogue, StepRef
@@ -90,21 +90,3 @@ class RedisBatchJobs(RedisChildJobs):
                     self._send_ready(ready_steps(more[1]))
                     return True
         return False
-
-    def page(self, parent: str, *, after: str, limit: int) -> list[str]:
-        """Return ids of children, by their ids, beginning after one."""
-        first = f"({after}" if after else "-"
-        with translated():
-            return self._redis.zrange(records.children_key(parent), first, "+", bylex=True, offset=0, num=limit)
-
-    def remove(self, job_id: str, parent: str) -> None:
-        """Forget a child, finished or not; what it alone needed is garbage."""
-        self.cancel(job_id)
-        remove = self._redis.register_script(script("remove"))
-        with translated():
-            while raw := self._redis.get(records.job_key(job_id)):
-                addresses = audio_addresses(self._redis.hgetall(records.steps_key(job_id)))
-                argument = removal_argument(raw, records.load_job(raw), addresses, now=time.time())
-                if remove(args=[argument]) is not None:
-                    return
-            self._redis.zrem(records.children_key(parent), job_id)

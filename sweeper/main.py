@@ -8,6 +8,7 @@ import threading
 import uuid
 from functools import partial
 
+from shared.batch_store import RedisBatches
 from shared.book_store import RedisBooks
 from shared.children import RedisChildJobs
 from shared.health_server import serve
@@ -17,6 +18,7 @@ from shared.ports import StepRef
 from shared.queue import SweeperQueue
 from shared.sweep_store import RedisSweepStore
 from shared.webhook_store import RedisWebhooks
+from sweeper.batches import BatchCare
 from sweeper.books import BookCare
 from sweeper.health import Health
 from sweeper.pod_costs import Pods, api_server
@@ -101,6 +103,7 @@ def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.
         objects,
         Pods(api_server()) if settings.pod_deletion_cost else None,
         BookCare(RedisBooks(url), children, records, objects),
+        BatchCare(RedisBatches(url), children, records),
     )
     lock = min(max(3 * settings.sweep_seconds, LEAST_LOCK_SECONDS), MOST_LOCK_SECONDS)
     terms = Terms(settings.patience_seconds, settings.upload_seconds, lock)

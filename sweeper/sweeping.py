@@ -72,6 +72,12 @@ class Parents(Protocol):
     def expire(self, go_on: Callable[[], bool]) -> None: ...
 
 
+class Expiring(Protocol):
+    """What is needed of sweeper.batches.BatchCare."""
+
+    def expire(self, go_on: Callable[[], bool]) -> None: ...
+
+
 class WorkerPods(Protocol):
     """What is needed of sweeper.pod_costs.Pods."""
 
@@ -87,6 +93,7 @@ class Servers:
     objects: Objects
     pods: WorkerPods | None = None  # None: it does not look after them
     books: Parents | None = None
+    batches: Expiring | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,8 @@ class Sweeper:
         if servers.books:
             self._parts["books"] = partial(servers.books.advance, self._go_on)
             self._parts["expire_books"] = partial(servers.books.expire, self._go_on)
+        if servers.batches:
+            self._parts["expire_batches"] = partial(servers.batches.expire, self._go_on)
         if servers.pods:
             self._parts["pods"] = partial(self._spare_busy, servers.pods)
 

@@ -16,6 +16,7 @@ from shared.jobs import JobState
 from shared.live import LivePiece
 from tests.gateway.books import read_book, rendered, with_edition
 from tests.gateway.conftest import World, world_with
+from tests.pictures import png
 from tests.tokens import SECRET, by_secret
 
 ANYBODY, ANY_CALLER = "anybody", ""
@@ -60,6 +61,17 @@ RULES = {
     ("head", "/v1/books/{book_id}/chapters/{chapter_id}/audio"): "jobs:read",
     ("get", "/v1/books/{book_id}/editions/{format}"): "jobs:read",
     ("head", "/v1/books/{book_id}/editions/{format}"): "jobs:read",
+    ("post", "/v1/batches"): "speech:write",
+    ("get", "/v1/batches"): "jobs:read",
+    ("get", "/v1/batches/{batch_id}"): "jobs:read",
+    ("delete", "/v1/batches/{batch_id}"): "speech:write",
+    ("post", "/v1/batches/{batch_id}/cancel"): "speech:write",
+    ("post", "/v1/batches/{batch_id}/retry"): "speech:write",
+    ("get", "/v1/batches/{batch_id}/jobs"): "jobs:read",
+    ("get", "/v1/batches/{batch_id}/errors"): "jobs:read",
+    ("get", "/v1/batches/{batch_id}/manifest"): "jobs:read",
+    ("get", "/v1/batches/{batch_id}/audio.zip"): "jobs:read",
+    ("get", "/v1/batches/{batch_id}/events"): "jobs:read",
     ("get", "/v1/voices"): ANY_CALLER,
     ("get", "/v1/emotions"): ANY_CALLER,
     ("get", "/v1/usage"): "jobs:read",
@@ -83,6 +95,7 @@ NONE = {
     "book_id": NO_JOB,
     "chapter_id": "1",
     "format": "m4b",
+    "batch_id": NO_JOB,
 }
 BODIES = {
     ("post", "/v1/audio/speech"): {"input": "Hello"},
@@ -91,8 +104,11 @@ BODIES = {
     ("patch", "/v1/books/{book_id}"): {},
     ("post", "/v1/books/{book_id}/render"): {},
 }
-FILES = {("post", "/v1/books"): {"file": ("book.txt", b"It begins.")}}
-CONTENT = {("put", "/v1/books/{book_id}/cover"): b"\xff\xd8\xff..."}
+FILES = {
+    ("post", "/v1/books"): {"file": ("book.txt", b"It begins.")},
+    ("post", "/v1/batches"): {"file": ("lines.jsonl", b'{"text": "Hello"}')},
+}
+CONTENT = {("put", "/v1/books/{book_id}/cover"): png()}
 
 Operation = tuple[str, str]
 SPOKEN = (JobState.SUCCEEDED, JobState.SUCCEEDED)
@@ -131,7 +147,16 @@ def acmes(world: World) -> dict[str, str]:
     acme: dict[str, Any] = {"tenant": "acme", "scope": "speech:write"}
     made = {"job_id": acmes_job(world), "webhook_id": ask(world, ("post", "/v1/webhooks"), **acme).json()["id"]}
     test = ask(world, ("post", "/v1/webhooks/{webhook_id}/test"), ids=made, **acme)
-    return made | {"delivery_id": test.json()["id"], "book_id": acmes_book(world), "chapter_id": "1", "format": "m4b"}
+    made |= {"delivery_id": test.json()["id"], "book_id": acmes_book(world), "chapter_id": "1", "format": "m4b"}
+    return made | {"batch_id": acmes_batch(world)}
+
+
+def acmes_batch(world: World) -> str:
+    """Return the id of a batch that is cancelled: that may be done again, and so may it be retried."""
+    acme: dict[str, Any] = {"tenant": "acme", "scope": "speech:write"}
+    made = {"batch_id": ask(world, ("post", "/v1/batches"), **acme).json()["id"]}
+    ask(world, ("post", "/v1/batches/{batch_id}/cancel"), ids=made, **acme)
+    return made["batch_id"]
 
 
 def acmes_book(world: World) -> str:
@@ -230,7 +255,7 @@ def test_what_is_another_tenant_s_is_as_good_as_none(world: World, operation: Op
     assert (none.status_code, theirs.status_code) == (404, 404)
     assert [name for name in ids if theirs.text.replace(ids[name], NONE[name]) == none.text]
     assert {*theirs.headers} == {*none.headers}
-    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}", "/v1/books/{book_id}"):
+    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}", "/v1/books/{book_id}", "/v1/batches/{batch_id}"):
         assert ask(world, ("get", path), ids=ids, tenant="acme", scope="jobs:read").is_success
 
 

@@ -1,0 +1,84 @@
+"""Lets batches go that were deleted, or whose time is over, with all they have."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from shared.batches import Batch, Wanted
+
+log = logging.getLogger(__name__)
+
+BATCHES_A_ROUND = 100
+CHILDREN_AT_ONCE = 500
+SECONDS_A_ROUND = 5.0  # a batch may have a hundred thousand jobs: the rest is for later rounds
+
+
+class Batches(Protocol):
+    """What is needed of shared.batch_store.RedisBatches."""
+
+    def get(self, batch_id: str) -> Batch | None: ...
+    def due(self, *, now: float, limit: int) -> list[str]: ...
+    def look_later(self, batch_id: str, at: float) -> None: ...
+    def last_change(self, batch: Batch) -> float: ...
+    def unlisted(self, batch_id: str) -> None: ...
+    def forget(self, batch: Batch) -> None: ...
+
+
+class Children(Protocol):
+    """What is needed of shared.children.RedisChildJobs."""
+
+    def page(self, parent: str, *, after: str, limit: int) -> Sequence[str]: ...
+
+
+class Records(Protocol):
+    """What is needed of shared.sweep_store.RedisSweepStore."""
+
+    def remove(self, job_id: str, *, now: float) -> None: ...
+
+
+class BatchCare:
+    """A part of the sweeper's round."""
+
+    def __init__(
+        self, batches: Batches, children: Children, records: Records, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._batches, self._children, self._records = batches, children, records
+        self._clock = clock
+
+    def expire(self, go_on: Callable[[], bool]) -> None:
+        """Remove the jobs of batches that are to go, then forget the batches; their objects are garbage then.
+
+        A batch's time begins anew with each change of a job of it. Its jobs expire by themselves, which is the last
+        of these changes: so it goes when they are forgotten.
+        """
+        until = self._clock() + SECONDS_A_ROUND
+
+        def in_time() -> bool:
+            return go_on() and self._clock() < until
+
+        for batch_id in self._batches.due(now=self._clock(), limit=BATCHES_A_ROUND):
+            batch = self._batches.get(batch_id)
+            if batch is None:
+                self._batches.unlisted(batch_id)
+            elif self._stays_until(batch) > self._clock():
+                self._batches.look_later(batch_id, self._stays_until(batch))
+            elif self._emptied(batch, in_time):
+                self._batches.forget(batch)
+                log.info("a batch is forgotten", extra={"batch": batch_id})
+
+    def _stays_until(self, batch: Batch) -> float:
+        if batch.wanted is Wanted.DELETE:
+            return 0.0
+        return self._batches.last_change(batch) + batch.keep_seconds
+
+    def _emptied(self, batch: Batch, go_on: Callable[[], bool]) -> bool:
+        """Remove the batch's jobs; whether it was all of them."""
+        after = ""
+        while ids := self._children.page(batch.id, after=after, limit=CHILDREN_AT_ONCE):
+            for job_id in ids:
+                if not go_on():
+                    return False
+                self._records.remove(job_id, now=self._clock())
+            after = ids[-1]
+        return go_on()
