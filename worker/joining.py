@@ -23,7 +23,7 @@ from worker.attempt import enqueue_next
 from worker.claims import Claims
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
-from worker.synthesis import merged
+from worker.speaking import merged
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,12 @@ class SegmentLost(AudioMissing):
 
 @dataclass(frozen=True)
 class Joined:
-    """The audio in a file, and when its words and phonemes sound."""
+    """The audio in a file, and when its words, phonemes and parts sound."""
 
     seconds: float
     words: tuple[Timed, ...]
     phonemes: str  # packed
+    parts: tuple[tuple[float, float], ...] = ()
 
 
 def join_job(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
@@ -117,10 +118,16 @@ def _make_again(lost: SegmentLost, job: Job, lease: Lease, runtime: Runtime) -> 
 def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Claims) -> Audio:
     """Return the joined audio, stored; the same segments may have been joined before."""
     lease, runtime, parts = claims.lease, claims.runtime, list(spoken.values())
-    address = audio_address(request, engine_revision="+".join(one.address for one in parts))
+    segments = runtime.jobs.segments(job.id)
+    pauses = [segment.pause_seconds for segment in segments]
+    made_of = "+".join(one.address for one in parts)
+    if request.narration:  # whose pauses the text alone does not decide; a chapter ends with one
+        made_of += f" {pauses}"
+    else:
+        pauses[-1] = 0.0
+    address = audio_address(request, engine_revision=made_of)
     if audio := claims.find(address, audio_key(address, extension=FORMATS[request.format].extension)):
         return audio
-    pauses = [segment.pause_seconds for segment in runtime.jobs.segments(job.id)[:-1]] + [0.0]
     with tempfile.TemporaryFile() as file:
         rate = parts[0].sample_rate
         with (
@@ -129,22 +136,33 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
         ):
             joined = _write(encoder, zip(parts, _waveforms(spoken, lease, runtime), pauses, strict=True))
         claims.storing()
-        return replace(_stored(file, joined, address, request, runtime), warnings=merged(one.warnings for one in parts))
+        return replace(
+            _stored(file, joined, address, request, runtime),
+            warnings=merged(one.warnings for one in parts),
+            retakes=merged(_retakes(parts)),
+        )
+
+
+def _retakes(parts: Iterable[Audio]) -> Iterator[list[str]]:
+    for number, audio in enumerate(parts, 1):
+        yield [f"segment {number}, {retake}" for retake in audio.retakes]
 
 
 def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> Joined:
-    """Encode each segment and the pause after it; its words and phonemes move to where it begins."""
+    """Encode each segment and the pause after it; its words, phonemes and parts move to where it begins."""
     words: list[Timed] = []
     phonemes: list[Timed] = []
+    spans: list[tuple[float, float]] = []
     begins = 0.0
     for audio, waveform, pause_seconds in parts:
         words += [(word, begins + start, begins + end) for word, start, end in audio.words]
         phonemes += unpack(audio.phonemes, begins=begins)
+        spans += [(round(begins + start, 4), round(begins + end, 4)) for start, end in audio.parts]
         pause = silence(pause_seconds, sample_rate=waveform.sample_rate)
         encoder.write(waveform.samples)
         encoder.write(pause.samples)
         begins += waveform.seconds + pause.seconds
-    return Joined(begins, tuple(words), pack(phonemes))
+    return Joined(begins, tuple(words), pack(phonemes), tuple(spans))
 
 
 def _waveforms(spoken: dict[str, Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
@@ -180,4 +198,5 @@ def _stored(file: BinaryIO, joined: Joined, address: str, request: SpeechRequest
         sha256=digest.hexdigest(),
         words=joined.words,
         phonemes=joined.phonemes,
+        parts=joined.parts,
     )

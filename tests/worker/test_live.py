@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from audio.encoding import decode
 from shared.errors import StoreUnavailable
-from shared.jobs import Lane
+from shared.jobs import Lane, Narration
 from shared.live import LivePiece
 from tests.waiting import wait_for
 from tests.worker.conftest import World
@@ -54,6 +55,18 @@ def test_what_is_heard_is_what_is_stored(world: World) -> None:
     job_id, heard = speak(world, TEXT)
 
     stored = np.rint(world.heard(job_id).samples.astype(np.float64) * 32768)
+    assert len(heard.samples) == len(stored)
+    assert np.max(np.abs(heard.samples - stored)) <= 1
+
+
+def test_what_is_heard_of_a_chapter_is_what_is_stored(world: World) -> None:
+    world.live = heard = Heard(world)
+    job_id = world.submit("“One,” said John. [pause: 1]Two.", long=True, narration=Narration(dialogue_voice="buzz"))
+    world.jobs.jobs[job_id] = replace(world.jobs.jobs[job_id], stream=True)
+    world.deliver(job_id, "plan")
+    world.deliver(job_id)
+
+    stored = np.rint(decode(world.objects.objects[world.segments(job_id)[0].key]).samples.astype(np.float64) * 32768)
     assert len(heard.samples) == len(stored)
     assert np.max(np.abs(heard.samples - stored)) <= 1
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.jobs import JobState, Lane
+from shared.jobs import JobState, Lane, Narration
 from tests.engines import ObedientEngine
 from tests.worker.conftest import World
 from worker.attempt import Verdict
@@ -153,3 +153,13 @@ def test_a_segment_that_the_engine_refuses_fails_the_job(world: World) -> None:
     job_id = long_job(world, f"{LONG}\n\n{'Please mumble this very long sentence about nothing. ' * 12}\n\n{LONG}")
 
     assert world.failure(job_id) == "unspeakable_text"
+
+
+def test_a_part_of_a_chapter_that_is_left_out_has_no_length(lenient: World) -> None:
+    job_id = lenient.submit(f"One. {FOREIGN} Two.", long=True, lane=Lane.BULK, narration=Narration())
+    lenient.work_off(job_id, "plan")
+
+    times = lenient.audio(job_id).parts
+    assert [end > start for start, end in times] == [True, False, True]
+    assert list(times) == sorted(times)
+    assert len(lenient.audio(job_id).warnings) == 1

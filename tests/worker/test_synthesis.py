@@ -12,7 +12,7 @@ from shared.jobs import JobState, Lane
 from shared.phonemes import unpack
 from tests.worker.conftest import World
 from worker.attempt import Verdict
-from worker.synthesis import merged
+from worker.speaking import merged
 
 THREE = "This is the first. This is the second! Is this the third?"
 
