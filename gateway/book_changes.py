@@ -11,13 +11,14 @@ from anyio import to_thread
 from gateway.book_schemas import BookChange, ChapterChange
 from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voice_id
 from gateway.dependencies import Services
+from gateway.pictures import picture
 from shared.books import Book, Chapter, text_key
 from shared.checking import Offer, check_text
 from shared.errors import BookNotFound, InvalidCover, InvalidOrder, UnknownChapter
 from shared.speech_length import estimated_seconds
 
 MOST_COVER_BYTES = 10 * 1024 * 1024
-_COVERS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}  # by their first bytes
+MOST_COVER_PIXELS = 10_000  # of a side
 
 
 async def change_book(book: Book, body: BookChange, services: Services) -> Book:
@@ -96,11 +97,12 @@ async def set_cover(book: Book, data: bytes, services: Services) -> Book:
     Raises:
         InvalidCover: the data is no picture of a kind that players show.
     """
-    kind = next((kind for start, kind in _COVERS.items() if data.startswith(start)), None)
-    if kind is None:
+    found = picture(data)
+    if found is None:
         raise InvalidCover("the body is neither JPEG nor PNG" if data else "the body is empty")
-    if len(data) > MOST_COVER_BYTES:
-        raise InvalidCover(f"the picture has {len(data)} bytes; {MOST_COVER_BYTES} are allowed")
+    kind, width, height = found
+    if not (0 < width <= MOST_COVER_PIXELS and 0 < height <= MOST_COVER_PIXELS):
+        raise InvalidCover(f"the picture has {width} x {height} pixels; up to {MOST_COVER_PIXELS} each are allowed")
     await _put(book.cover_key, data, kind, services)
     return await _with_cover(book, hashlib.sha256(data).hexdigest(), kind, services)
 

@@ -15,9 +15,10 @@ from shared.children import ParentNews, child_id
 from shared.jobs import Failure, JobKind, JobState, Lane
 from tests.gateway.books import TEXTS, put, read_book, rendered, with_edition
 from tests.gateway.conftest import World, world_with
+from tests.pictures import jpeg_header, png
 
 SPOKEN = (JobState.SUCCEEDED, JobState.SUCCEEDED)
-JPEG = b"\xff\xd8\xff\xe0 a picture"
+JPEG = jpeg_header()
 
 
 @pytest.fixture
@@ -270,12 +271,21 @@ def test_a_cover_is_a_picture(world: World) -> None:
     book = read_book(world)
 
     shown = world.client.put(f"/v1/books/{book.id}/cover", content=JPEG).json()
-    refused = world.client.put(f"/v1/books/{book.id}/cover", content=b"GIF89a")
+    other = world.client.put(f"/v1/books/{book.id}/cover", content=png())
 
     assert shown["cover"] == {"content_type": "image/jpeg", "sha256": hashlib.sha256(JPEG).hexdigest()}
-    assert world.objects.objects[book.cover_key] == JPEG
-    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_cover")
+    assert other.json()["cover"]["content_type"] == "image/png"
+    assert world.objects.objects[book.cover_key] == png()
     assert world.client.delete(f"/v1/books/{book.id}/cover").json()["cover"] is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", JPEG[:24], png(20_000), jpeg_header(0)]
+)
+def test_what_is_no_picture_is_no_cover(world: World, data: bytes) -> None:
+    answer = world.client.put(f"/v1/books/{read_book(world).id}/cover", content=data)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cover")
 
 
 def test_a_render_is_one_job_of_the_book(world: World) -> None:
