@@ -6,7 +6,7 @@ import pytest
 from audio.encoding import decode, encode
 from audio.waveform import Waveform, fade_edges, join, silence
 from tests.clicks import clicks
-from tests.voices import voice
+from tests.sounds import voice
 
 RATE = 24_000
 PARTS = [voice(0.5, seed=1), voice(0.4, pitch=171, seed=2), voice(0.6, pitch=95, seed=3)]

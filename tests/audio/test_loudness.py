@@ -12,7 +12,7 @@ from av.filter import Graph
 from audio.loudness import SILENT_LUFS, LoudnessMeter, Measured
 from audio.peaks import SILENT_DB
 from audio.waveform import Samples, Waveform, silence
-from tests.voices import speech
+from tests.sounds import speech
 
 ONE_CHANNEL = 3.01  # dB: the signals of EBU Tech 3341 are on two channels
 

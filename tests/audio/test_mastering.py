@@ -7,7 +7,7 @@ from audio.encoding import decode, encode
 from audio.loudness import LoudnessMeter, Measured
 from audio.mastering import TARGETS, Target, mastered
 from audio.waveform import Waveform, silence
-from tests.voices import speech
+from tests.sounds import speech
 
 RATE = 24_000
 

@@ -6,7 +6,7 @@ import pytest
 from audio.peaks import Limiter, PeakMeter
 from audio.waveform import Samples, Waveform
 from tests.clicks import clicks
-from tests.voices import speech
+from tests.sounds import speech
 
 RATE = 24_000
 LOUD = 5 * speech(4, seed=2).samples

@@ -9,7 +9,7 @@ from tinytag import TinyTag
 from audio.encoding import Encoder, decode, encode
 from audio.tags import Cover, Tags, UnusableCover
 from tests.pictures import picture
-from tests.voices import speech
+from tests.sounds import speech
 
 RATE = 24_000
 SOUND = speech(1)

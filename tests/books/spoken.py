@@ -9,7 +9,7 @@ from audio.encoding import encode
 from audio.waveform import Samples, Waveform, silence
 from books.editions import ChapterFile, ChapterTags, Cover, EncodedChapter, encode_chapter
 from tests.pictures import picture
-from tests.voices import speech
+from tests.sounds import speech
 
 METADATA = {
     "title": "三国 & Friends",

@@ -14,7 +14,7 @@ from audio.loudness import LoudnessMeter
 from audio.waveform import Waveform, silence
 from books.editions import EDITIONS, ChapterTags, chapter_starts, encode_chapter
 from tests.books.spoken import COVER, encoded, flac, marked_chapter
-from tests.voices import speech
+from tests.sounds import speech
 
 RATE = 24_000
 

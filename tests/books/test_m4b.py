@@ -18,7 +18,7 @@ from books.editions.m4b import UnlikeChapters
 from tests.books.spoken import COVER, METADATA, as_files, encoded, mark, marked_chapter
 from tests.clicks import clicks
 from tests.pictures import picture
-from tests.voices import speech
+from tests.sounds import speech
 
 TITLES = ["Opening", "第二章 & more", "Zoë’s last"]
 

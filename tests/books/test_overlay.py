@@ -13,7 +13,7 @@ from audio.waveform import Waveform
 from books.editions import Cover, Cue, UnusableCover
 from books.editions.overlay import SpokenChapter, write_overlay
 from tests.books.spoken import COVER, METADATA, encoded, opening
-from tests.voices import speech
+from tests.sounds import speech
 
 OPF = "{http://www.idpf.org/2007/opf}"
 SMIL = "{http://www.w3.org/ns/SMIL}"
