@@ -5,6 +5,7 @@ from books.manuscript import Manuscript, ReadChapter
 from books.reading.language import language_of
 from books.reading.options import Limits
 
+_NOTHING = ("", "unknown", "untitled", "und")
 _LONGEST = 5_000  # characters of a description
 
 
@@ -17,7 +18,8 @@ def manuscript(
     cover: bytes = b"",
 ) -> Manuscript:
     """Return a manuscript with what can be told of its language, and its cover if that is of use."""
-    known = {key: marked.plain(value)[:_LONGEST] for key, value in metadata.items() if marked.plain(value)}
+    plain = {key: marked.plain(value)[:_LONGEST] for key, value in metadata.items()}
+    known = {key: value for key, value in plain.items() if value.lower() not in _NOTHING}
     if "language" not in known:
         notes = [*notes, _find_language(known, chapters)]
     cover_type = image_type(cover)

@@ -26,6 +26,7 @@ _CHINESE_ALONE = re.compile(
     rf"(?P<key>卷{_NUMBER}|[自原]?序[章言幕]?|前言|引[言子]|楔子|尾[声聲]|[后後]记|後記|[终終]章|附[录錄]|目[录錄]|番外|跋)"
     r"(?:[\s:：、.·—-]+.{0,30}(?<![。，；、,;]))?"
 )
+_LONGEST = 200
 _PARTS = frozenset(("part", "book", "volume", "卷", "部", "篇", "集"))
 
 
@@ -40,6 +41,8 @@ class Heading:
 
 def heading_in(line: str) -> Heading | None:
     """Return what a line says as a heading, or None if it is a line of text."""
+    if len(line) > _LONGEST:
+        return None
     text = " ".join(line.split())
     match = _CHINESE.fullmatch(text) or _CHINESE_ALONE.fullmatch(text) or _ALONE.fullmatch(text)
     if match is None:
@@ -52,7 +55,8 @@ def heading_in(line: str) -> Heading | None:
 
 def _is_title(rest: str) -> bool:
     """Return whether what follows `Chapter 3` is a title, and not the rest of a sentence."""
-    if not rest.strip(" .:—–-"):
+    title = rest.strip(" .:—–-")
+    if not title:
         return True
-    begun = rest[0] in ".:—–-" or not rest.strip()[0].islower()
-    return begun and rest.rstrip()[-1] not in ",;"
+    a_sentence = title[0].islower() and rest[0] not in ":—–-"
+    return not (a_sentence or title[-1] in ",;" or re.match(r"\.\d", rest))

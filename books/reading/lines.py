@@ -12,6 +12,7 @@ _HAN = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60]")
 _ENDS = re.compile(r"[.!?。！？…:：—][\"'”’」』）)\]]*$")
 _INDENT = re.compile(r"\t|  +|\u3000")
 _HYPHEN = re.compile(r"(?<=[\w-])-\n(?=\w)")
+_UNDERLINE = re.compile(r"([=*~^#-])\1{2,}")
 _LONGEST_TITLE = 60
 
 
@@ -66,6 +67,8 @@ class _Builder:
         if not line.strip():
             self.close()
             return
+        if self._underlines(line):
+            return
         indented = _INDENT.match(line) is not None
         if self._lines and (not self._width or self._ended() or (indented and not self._indented)):
             self._close_lines()
@@ -76,6 +79,18 @@ class _Builder:
         else:
             self._lines.append(line)
             self._indented = indented
+
+    def _underlines(self, line: str) -> bool:
+        """Return whether a line of signs makes the one above it a heading, and if so, make it one."""
+        if len(self._lines) != 1 or not _UNDERLINE.fullmatch(line.strip()):
+            return False
+        text = self._lines[0].strip()
+        if abs(width_of(text) - len(line.strip())) > 4:
+            return False
+        self._lines.clear()
+        self._close_heading()
+        self._heading = heading_in(text) or Heading(text, text.lower(), 1 if line.strip()[0] in "=*#" else 2)
+        return True
 
     def close(self) -> None:
         """End the paragraph, and a heading before it."""

@@ -19,6 +19,9 @@ from books.reading.pdf_pages import HYPHEN, Bookmark, Line, Pages
 _NUMBER = r"(?:\d{1,5}|[ivxlc]{1,7})"
 _PAGE_NUMBER = re.compile(rf"(?i)(?:page\s+|第\s*)?[-–—·\s]*{_NUMBER}[-–—·\s]*(?:页|頁|(?:of|/)\s*\d+)?")
 _NUMBER_AT_END = re.compile(rf"^{_NUMBER}\s+|\s+{_NUMBER}$", re.IGNORECASE)
+_DOT_LEADER = re.compile(r"[.·…](?:\s?[.·…]){3,}\s{0,3}[\divxlc]{1,6}$", re.IGNORECASE)
+_END = 120  # characters at a line's end that are looked at: a pattern must not wander through a line of a million
+_HYPHENATED = re.compile(r"\b\w++-\w+")
 _LONGEST_HEADING = 120
 _SCANNED = 20  # characters; a page of a scan has none, or a number
 
@@ -31,6 +34,7 @@ def read_pdf(path: Path, limits: Limits) -> Manuscript:
         raise NoText(f"the PDF has no text layer, only pictures of its {pages.count} pages; put it through OCR first")
     left_out = LeftOut()
     bookmarks = pages.bookmarks()
+    lines = _without_contents(lines, left_out)
     lines = _without_running_heads(lines, {_key(bookmark.title) for bookmark in bookmarks}, left_out)
     blocks, first_blocks = _Builder(lines).read()
     metadata = pages.metadata()
@@ -55,6 +59,14 @@ def _bounded(pages: Pages, limits: Limits) -> list[list[Line]]:
     return lines
 
 
+def _without_contents(pages: list[list[Line]], left_out: LeftOut) -> list[list[Line]]:
+    """Return the pages without lines that lead over dots to a page number."""
+    kept = [[line for line in page if not _DOT_LEADER.search(line.text[-_END:])] for page in pages]
+    if dropped := sum(map(len, pages)) - sum(map(len, kept)):
+        left_out["lines of the table of contents"] += dropped
+    return kept
+
+
 def _without_running_heads(pages: list[list[Line]], titles: set[str], left_out: LeftOut) -> list[list[Line]]:
     """Return the pages without page numbers, and without what comes again at the top or the bottom of pages.
 
@@ -70,9 +82,10 @@ def _without_running_heads(pages: list[list[Line]], titles: set[str], left_out: 
             key = _key(text)
             may_be_heading = key not in seen and (key in titles or heading_in(text) is not None)
             seen.add(key)
-            if _PAGE_NUMBER.fullmatch(text) or (counts[key] >= 3 and not may_be_heading):
+            if _PAGE_NUMBER.fullmatch(text[:_END]) or (counts[key] >= 3 and not may_be_heading):
                 dropped.add(index)
-        left_out["page numbers and running heads"] += len(dropped)
+        if dropped:
+            left_out["page numbers and running heads"] += len(dropped)
         kept.append([line for index, line in enumerate(page) if index not in dropped])
     return kept
 
@@ -84,6 +97,7 @@ def _edges(page: list[Line]) -> list[int]:
 
 def _key(text: str) -> str:
     """Return what the same running head has in common on all pages: all but the page number."""
+    text = text[:_END]
     bare = _NUMBER_AT_END.sub("", text) if heading_in(text) is None else text
     return "".join(bare.split()).casefold()
 
@@ -96,7 +110,7 @@ class _Builder:
         self._pages = pages
         self._size = median(line.size for line in every) if every else 0.0
         self._pitch = 0.0
-        self._hyphenated = {word for line in every for word in re.findall(r"\w+-\w+", line.text)}
+        self._hyphenated = {word for line in every for word in _HYPHENATED.findall(line.text)}
         self._lines: list[Line] = []
         self._margins = (0.0, 0.0)
         self._blocks: list[Block] = []
@@ -152,15 +166,17 @@ class _Builder:
 
     def _joined(self) -> str:
         """Return the lines as one text; a word that a line's end broke is whole again, unless it has a hyphen."""
-        text = self._lines[0].text
+        pieces = [self._lines[0].text]
         for line in self._lines[1:]:
-            if not text.endswith(HYPHEN):
-                text += "\n" + line.text
+            last = pieces[-1]
+            if not last.endswith(HYPHEN):
+                pieces += ["\n", line.text]
                 continue
-            before, after = re.search(r"\w*$", text[:-1]), re.match(r"\w*", line.text)
+            before, after = re.search(r"\w*$", last[-_END:-1]), re.match(r"\w*", line.text)
             word = f"{before[0] if before else ''}-{after[0] if after else ''}"
-            text = text[:-1] + ("-" if word in self._hyphenated else "") + line.text
-        return text.replace(HYPHEN, "-")
+            pieces[-1] = last[:-1]
+            pieces += ["-" if word in self._hyphenated else "", line.text]
+        return "".join(pieces).replace(HYPHEN, "-")
 
 
 def _margins(lines: list[Line]) -> tuple[float, float]:

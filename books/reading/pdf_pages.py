@@ -3,6 +3,7 @@
 # pyright: reportMissingTypeStubs=false
 # pypdfium2 has no types; this is its only home.
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class Pages:
 
     def bookmarks(self) -> list[Bookmark]:
         """Return the bookmarks of the first two levels that point to a page."""
+        logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # it warns of each bookmark below the second level
         found: list[Bookmark] = []
         for bookmark in self._document.get_toc(max_depth=2):
             destination = bookmark.get_dest()
