@@ -1,7 +1,7 @@
 # `make` lists what there is. PYTHON=... chooses the interpreter, ARGS=... goes to the tool that a target runs.
 # ENGINE=emotivoice MODEL_DIR=... (and DEVICE=cuda:1) lets demo and up speak with a model; docs/models.md.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit faults static check bench scale lock wheelhouse clean setup-demo setup-model setup-dev
+.PHONY: help demo up test unit faults static audit check bench scale lock wheelhouse clean setup-demo setup-model setup-dev
 
 ENGINE ?= $(EMOTIVOICE_ENGINE)
 setup_engine := $(if $(filter emotivoice,$(ENGINE)),setup-model,setup-demo)
@@ -31,7 +31,10 @@ static: setup-dev ## lint, format, types, imports
 	.venv/bin/pyright
 	.venv/bin/lint-imports
 
-check: static test ## what CI runs
+audit: setup-dev ## ask an advisory service about every locked package; needs a network
+	.venv/bin/python scripts/audit.py $(ARGS)
+
+check: static test ## what CI runs, besides the audit
 
 bench: setup-dev ## measure speed as ratios within one run
 	.venv/bin/python -m bench.service $(ARGS)
