@@ -24,7 +24,19 @@ def main() -> None:
     uv("lock", *sys.argv[1:])
     lock = ROOT / "uv.lock"
     lock.write_text(without_addresses(lock.read_text()))
-    runtime = ("--no-dev", "--extra", "books", "--extra", "builtin", "--extra", "local", "--extra", "tracing")
+    runtime = (
+        "--no-dev",
+        "--extra",
+        "books",
+        "--extra",
+        "builtin",
+        "--extra",
+        "local",
+        "--extra",
+        "tracing",
+        "--extra",
+        "voices",
+    )
     uv(*EXPORT, *runtime, "--output-file", "requirements.lock")
     uv(*EXPORT, *runtime, "--extra", "emotivoice", "--output-file", "requirements-model.lock")
     uv(*EXPORT, "--all-extras", "--all-groups", "--output-file", "requirements-dev.lock")
