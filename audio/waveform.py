@@ -80,17 +80,11 @@ def speech_bounds(samples: Samples | Signal, rate: int, threshold_dbfs: float = 
     return int(loud[0]) * frame, min((int(loud[-1]) + 1) * frame, len(samples))
 
 
-def trim_bounds(waveform: Waveform, keep_seconds: float = 0.0) -> tuple[int, int]:
-    """First and last sample (exclusive) of a waveform without the silence at its ends, but for `keep_seconds` of it."""
-    start, end = speech_bounds(waveform.samples, waveform.sample_rate)
-    keep = round(keep_seconds * waveform.sample_rate)
-    return max(0, start - keep), min(end + keep, len(waveform.samples))
-
-
 def trim_silence(waveform: Waveform, keep_seconds: float = 0.0) -> Waveform:
     """Cut the silence at both ends, but for `keep_seconds` of it."""
-    start, end = trim_bounds(waveform, keep_seconds)
-    return replace(waveform, samples=waveform.samples[start:end])
+    start, end = speech_bounds(waveform.samples, waveform.sample_rate)
+    keep = round(keep_seconds * waveform.sample_rate)
+    return replace(waveform, samples=waveform.samples[max(0, start - keep) : end + keep])
 
 
 def frame_levels(samples: Samples | Signal, rate: int) -> Signal:

@@ -13,7 +13,6 @@ from audio.waveform import (
     resample,
     silence,
     speech_level,
-    trim_bounds,
     trim_silence,
 )
 from tests.clicks import clicks
@@ -95,18 +94,6 @@ def pauses(waveform: Waveform) -> list[float]:
     """How long it is silent, each time."""
     loud = np.flatnonzero(np.abs(waveform.samples) > 0.01)
     return [float(step) / waveform.sample_rate for step in np.diff(loud) if step > 1]
-
-
-def test_what_a_trim_cuts_in_front_is_known_since_times_move_by_it() -> None:
-    gap = silence(0.4, RATE).samples
-    utterance = Waveform(np.concatenate([gap, tone(0.3).samples, gap]), RATE)
-
-    start, end = trim_bounds(utterance, keep_seconds=0.05)
-
-    assert start / RATE == pytest.approx(0.35, abs=0.01)
-    assert end / RATE == pytest.approx(0.75, abs=0.01)
-    np.testing.assert_array_equal(utterance.samples[start:end], trim_silence(utterance, keep_seconds=0.05).samples)
-    assert trim_bounds(tone(0.3), keep_seconds=0.05) == (0, round(0.3 * RATE))
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100])
