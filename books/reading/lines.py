@@ -37,7 +37,8 @@ def wrapping_width(lines: list[str]) -> int:
 
     In broken text most lines that are followed by another are long and end within a sentence.
     """
-    followed = [line for line, after in pairwise(lines[:_SAMPLE]) if line.strip() and after.strip()]
+    pairs = pairwise(lines[:_SAMPLE])
+    followed = [line for line, after in pairs if line.strip() and after.strip() and not heading_in(line)]
     if not followed:
         return 0
     width = sorted(map(width_of, followed))[len(followed) * 9 // 10]
