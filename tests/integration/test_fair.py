@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 WINDOW = 20
 STEP_SECONDS = 0.1
-MANY = 300
+MANY = 5000
 MARGIN_SECONDS = 3.0  # of two cores that are shared with the rest of the tests
 
 
@@ -60,13 +60,14 @@ class Shared:
         return queue.ready_messages()[Lane.INTERACTIVE]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # of each test: what one has left in the lane would take minutes
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     settings = {
         "EMOTIVOICE_ENGINE": "bench.engines:humming",
         "HUMMING_UTTERANCE_SECONDS": str(STEP_SECONDS),
         "EMOTIVOICE_TENANT_HEADER": "X-Tenant",
         "EMOTIVOICE_INTERACTIVE_WINDOW": str(WINDOW),
+        "EMOTIVOICE_INTERACTIVE_WAIT_LIMIT_SECONDS": "0",  # else so much is not taken
     }
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.items():
@@ -83,18 +84,17 @@ def waited(job: Json) -> float:
     return (started - created).total_seconds()
 
 
-def test_a_tenants_one_job_waits_for_a_window_of_anothers_and_no_longer(shared: Shared) -> None:
+def test_a_tenants_one_job_waits_for_a_window_of_anothers_5000_and_no_longer(shared: Shared) -> None:
     many = shared.flood("a", MANY)
     waiting, place = shared.messages(), shared.job("a", many[-1])["queue"]["position"]
 
     one = shared.finished("b", shared.submit("b", "Just this one."))
 
-    left = sum(not shared.job("a", job_id)["finished_at"] for job_id in many)
+    left = shared.job("a", many[-1])["queue"]["position"]
     assert waiting <= WINDOW
-    assert place > WINDOW  # it is honest about what is parked
+    assert place > MANY / 2  # it is honest about what is parked
     assert waited(one) <= (WINDOW + 2) * STEP_SECONDS + MARGIN_SECONDS
-    assert left * STEP_SECONDS > waited(one) * 2  # it would have waited for these without shares
-    shared.finished("a", many[-1])
+    assert left * STEP_SECONDS > waited(one) * 20  # it would have waited for these without shares
 
 
 def test_a_tenant_alone_has_the_whole_lane(shared: Shared) -> None:
