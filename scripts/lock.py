@@ -24,19 +24,8 @@ def main() -> None:
     uv("lock", *sys.argv[1:])
     lock = ROOT / "uv.lock"
     lock.write_text(without_addresses(lock.read_text()))
-    runtime = (
-        "--no-dev",
-        "--extra",
-        "books",
-        "--extra",
-        "builtin",
-        "--extra",
-        "local",
-        "--extra",
-        "tracing",
-        "--extra",
-        "voices",
-    )
+    extras = ("books", "builtin", "local", "tracing", "voices")
+    runtime = ("--no-dev", *(word for extra in extras for word in ("--extra", extra)))
     uv(*EXPORT, *runtime, "--output-file", "requirements.lock")
     uv(*EXPORT, *runtime, "--extra", "emotivoice", "--output-file", "requirements-model.lock")
     uv(*EXPORT, "--all-extras", "--all-groups", "--output-file", "requirements-dev.lock")
