@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class HummingEngine:
     free_text_emotion = False
     controls: tuple[str, ...] = ("pitch_shift",)
     blends = True
+    hums = True
 
     def __init__(
         self, *, load_seconds: float, utterance_seconds: float, extra_seconds: float = 0, batch_size: int = 1
@@ -63,3 +65,30 @@ def humming(_: EngineOptions) -> HummingEngine:
         extra_seconds=float(os.environ.get("HUMMING_EXTRA_SECONDS", "0")),
         batch_size=int(os.environ.get("HUMMING_BATCH_SIZE", "1")),
     )
+
+
+class WaitingEngine(HummingEngine):
+    """Hums at 8 kHz, and waits a fixed share of the time that its speech lasts; notes what it has spoken in a file."""
+
+    name = "waiting"
+    revision = "waiting-1"
+    sample_rate = 8_000
+
+    def __init__(self, real_time_factor: float, notes: Path) -> None:
+        super().__init__(load_seconds=0, utterance_seconds=0)
+        self._real_time_factor = real_time_factor
+        self._notes = notes
+
+    def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
+        started = time.monotonic()
+        speeches = [self._hum(utterance) for utterance in utterances]
+        seconds = self._real_time_factor * sum(speech.waveform.seconds for speech in speeches)
+        time.sleep(max(0.0, started + seconds - time.monotonic()))
+        with self._notes.open("a") as notes:
+            notes.writelines(f"{utterance.text}\n" for utterance in utterances)
+        return speeches
+
+
+def waiting(_: EngineOptions) -> WaitingEngine:
+    """An engine of a fixed real-time factor, for bench.book."""
+    return WaitingEngine(float(os.environ["WAITING_REAL_TIME_FACTOR"]), Path(os.environ["WAITING_NOTES"]))

@@ -43,7 +43,7 @@ def make_worker_app(settings: WorkerSettings, *, ready: ReadyMarks, health: Heal
         task_reject_on_worker_lost=True,
         task_acks_on_failure=False,
         task_acks_on_timeout=False,
-        task_soft_time_limit=settings.segment_limit_seconds,
+        task_soft_time_limit=settings.step_limit_seconds,
         task_time_limit=settings.hard_limit_seconds,
         worker_proc_alive_timeout=settings.load_limit_seconds,  # Celery kills a replacement child silent for 4 s
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -137,7 +137,7 @@ def _as_job_error(error: JobError | EngineError | MemoryError | SegmentTimeLimit
     if isinstance(error, JobError):
         return error
     if isinstance(error, SegmentTimeLimit):
-        return TimedOut(limit_seconds=runtime.settings.segment_limit_seconds)
+        return TimedOut(limit_seconds=runtime.settings.step_limit_seconds)
     if isinstance(error, UnspeakableText):
         return Unspeakable(str(error))
     log.error("the engine failed", exc_info=error)

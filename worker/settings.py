@@ -58,6 +58,9 @@ class WorkerSettings(SharedSettings):
     health_port: int = Field(default=8081, ge=0, le=65535, description="/startupz, /livez, /readyz and /metrics")
     load_limit_seconds: float = Field(default=300, gt=0, description="a model that takes longer ends the process")
     segment_limit_seconds: float = Field(default=600, gt=0, description="a segment that takes longer fails the job")
+    assembly_limit_seconds: float = Field(
+        default=1800, gt=0, description="the same on the assembly lane, where a chapter of a book is one step"
+    )
     consumer_timeout_seconds: float = Field(
         default=7200, gt=0, description="the broker's consumer_timeout, which AMQP does not tell"
     )
@@ -79,7 +82,7 @@ class WorkerSettings(SharedSettings):
         """Else the worker's main process ends with the connection, and the segment begins again elsewhere."""
         if self.hard_limit_seconds >= self.consumer_timeout_seconds:
             raise ValueError(
-                f"a segment may take {self.hard_limit_seconds:g} s (EMOTIVOICE_SEGMENT_LIMIT_SECONDS and "
+                f"a segment may take {self.hard_limit_seconds:g} s (EMOTIVOICE_{self._limit_name} and "
                 f"{SHUTDOWN_MARGIN_SECONDS} s more), but the broker takes a message back after "
                 f"{self.consumer_timeout_seconds:g} s (EMOTIVOICE_CONSUMER_TIMEOUT_SECONDS): the first must be less"
             )
@@ -88,7 +91,16 @@ class WorkerSettings(SharedSettings):
     @property
     def hard_limit_seconds(self) -> float:
         """When a child is killed that does not end its segment."""
-        return self.segment_limit_seconds + SHUTDOWN_MARGIN_SECONDS
+        return self.step_limit_seconds + SHUTDOWN_MARGIN_SECONDS
+
+    @property
+    def step_limit_seconds(self) -> float:
+        """How long a step may take on this worker's lane."""
+        return self.segment_limit_seconds if self.speaks else self.assembly_limit_seconds
+
+    @property
+    def _limit_name(self) -> str:
+        return "SEGMENT_LIMIT_SECONDS" if self.speaks else "ASSEMBLY_LIMIT_SECONDS"
 
     @property
     def engine_options(self) -> EngineOptions:

@@ -54,6 +54,8 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
 
 def paragraphs(job_id: str, times: Sequence[tuple[float, float]], runtime: Runtime) -> Paragraphs:
     """Return the sentences of a chapter by paragraph; those that have no sound are left out."""
+    if not times:
+        return []
     segments = runtime.jobs.segments(job_id)
     left = iter(times)
     found = [
