@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from cli import books, dead, keys, model, speaking, tables, tenants
+from cli.batch import EPILOG as BATCH_EPILOG
+from cli.batch import batch
 from cli.book import EPILOG as BOOK_EPILOG
 from cli.book import book
 from cli.connection import DEFAULT_URL, AsJson, Token, Url, connected
@@ -213,6 +215,7 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "")
 
 
 app.command(epilog=BOOK_EPILOG)(book)
+app.command(epilog=BATCH_EPILOG)(batch)
 app.add_typer(books.app, name="books")
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
