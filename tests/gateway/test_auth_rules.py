@@ -83,6 +83,7 @@ RULES = {
     ("get", "/readyz"): ANYBODY,
     ("get", "/metrics"): ANYBODY,
 }
+WEBSOCKETS = {"/v1/stream": "speech:write"}  # the same for these, which the OpenAPI document does not have
 PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}  # made by FastAPI
 HIDDEN = {operation for operation in RULES if operation[0] == "head"}  # not in the OpenAPI document
 FOR_CALLERS = sorted(operation for operation, rule in RULES.items() if rule != ANYBODY)
@@ -191,9 +192,10 @@ def test_no_route_is_hidden_from_the_table() -> None:
     for each in application(SETTINGS).routes:
         router: Any = getattr(each, "original_router", None)  # FastAPI keeps routers as they were included
         routes: list[Any] = router.routes if router else [each]
-        found |= {(method.lower(), one.path) for one in routes for method in one.methods if one.path not in PAGES}
+        methods = [(one.path, getattr(one, "methods", None) or {"websocket"}) for one in routes]
+        found |= {(method.lower(), path) for path, which in methods for method in which if path not in PAGES}
 
-    assert found == RULES.keys()
+    assert found == RULES.keys() | {("websocket", path) for path in WEBSOCKETS}
 
 
 def test_everything_that_has_an_id_is_known_here() -> None:
@@ -222,10 +224,26 @@ def test_a_path_without_a_rule_is_nobody_s(world: World, path: str) -> None:
 
 
 def test_a_websocket_without_a_rule_is_nobody_s_too(world: World) -> None:
-    with pytest.raises(WebSocketDenialResponse) as refused, world.client.websocket_connect("/v1/anything"):
-        pass
+    assert refusal(world, "/v1/anything") == (401, "unauthorized")
 
-    assert (refused.value.status_code, refused.value.json()["code"]) == (401, "unauthorized")
+
+def refusal(world: World, path: str, **claims: Any) -> tuple[int, str]:
+    """Return why the websocket is not opened."""
+    headers = {"Authorization": f"Bearer {token(**claims)}"} if claims else {}
+    with pytest.raises(WebSocketDenialResponse) as refused, world.client.websocket_connect(path, headers=headers):
+        pass
+    return refused.value.status_code, refused.value.json()["code"]
+
+
+@pytest.mark.parametrize("path", WEBSOCKETS)
+def test_a_websocket_needs_its_scope(world: World, path: str) -> None:
+    others = " ".join({"speech:write", "jobs:read", "voices:write", "books:write"} - {WEBSOCKETS[path]})
+
+    assert refusal(world, path) == (401, "unauthorized")
+    assert refusal(world, path, tenant="acme", scope=others) == (403, "forbidden")
+    allowed = {"Authorization": f"Bearer {token(tenant='acme', scope=WEBSOCKETS[path])}"}
+    with world.client.websocket_connect(path, headers=allowed):
+        pass
 
 
 @pytest.mark.parametrize("operation", FOR_CALLERS, ids=" ".join)
