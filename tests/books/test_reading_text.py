@@ -219,3 +219,9 @@ def test_html_in_a_declared_encoding_is_cut_at_its_headings(tmp_path: Path) -> N
 def test_other_files_are_named(tmp_path: Path, content: bytes, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         of(tmp_path, content, "a.txt")
+
+
+def test_brackets_that_are_no_marks_are_made_plain_text(tmp_path: Path) -> None:
+    text = of(tmp_path, "He said [note: lost], [sic], [pause: 2] and \\[colour: red].").chapters[0].text
+
+    assert text == "He said \\[note: lost], [sic], [pause: 2] and \\[colour: red]."
