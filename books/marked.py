@@ -16,9 +16,7 @@ _LOOKS_LIKE_A_HEADING = re.compile(r"#{1,3} ")
 _NO_MARK = re.compile(r"(?<!\\)\[(?=\s*(?!(?:voice|emotion|pause|speed)\b)[a-z][a-z_-]*\s*[:：][^\[\]]*\])")
 _BRACKET = r"\\["
 _HAN = "\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
-_GAP_IN  # What looks like a mark but is none. docs/narration.md has the marks.
-_NO_MARK = re.compile(r"(?<!\\)\[(?=\s*(?!(?:voice|emotion|pause|speed)\b)[a-z][a-z_-]*\s*[:：][^\[\]]*\])")
-_HAN = re.compile(f"(?<=[{_HAN}])\n(?=[{_HAN}])")
+_GAP_IN_HAN = re.compile(f"(?<=[{_HAN}])\n(?=[{_HAN}])")
 
 
 def plain(text: str) -> str:
