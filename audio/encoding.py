@@ -136,17 +136,25 @@ class Encoder:
     open. A target that can't seek gets the audio at the end, from a file, since headers hold lengths.
     """
 
-    def __init__(
-        self, target: BinaryIO, *, format: str, source_rate: int, sample_rate: int, tags: Tags | None = None
+    def __init__(  # noqa: PLR0913 - every argument by name
+        self,
+        target: BinaryIO,
+        *,
+        format: str,
+        source_rate: int,
+        sample_rate: int,
+        tags: Tags | None = None,
+        bit_rate: int | None = None,
     ) -> None:
+        """Open the audio; a `bit_rate` is for who asks for another than a voice needs."""
         self._target = target
         self._codec = _CODECS[format]
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._resampled = Resampler(source_rate, sample_rate)
         self._input = Blocks(BLOCK_SAMPLES)
-        self._open(sample_rate, tags or Tags())
+        self._open(sample_rate, bit_rate or self._codec.bit_rate(sample_rate), tags or Tags())
 
-    def _open(self, sample_rate: int, tags: Tags) -> None:
+    def _open(self, sample_rate: int, bit_rate: int | None, tags: Tags) -> None:
         codec = self._codec
         if codec.indexed or not self._target.seekable():
             self._directory = tempfile.TemporaryDirectory()
@@ -156,7 +164,7 @@ class Encoder:
         self._stream = self._container.add_stream(codec.codec, rate=sample_rate, options=BIT_EXACT)
         self._stream.layout = "mono"
         self._stream.format = codec.sample_format
-        if bit_rate := codec.bit_rate(sample_rate):
+        if bit_rate:
             self._stream.bit_rate = bit_rate
         Tagging(self._container, tags).start()
         self._frames = Blocks(self._stream.frame_size or BLOCK_SAMPLES)

@@ -23,6 +23,7 @@ class Target:
     rms: bool = False
     tolerance: float = 1.0
     noise_floor_db: float = 0.0
+    mp3_bit_rate: int | None = None  # what it asks for, at 32 kHz and more: MP3 has no such rate below
 
     def gain_db(self, measured: Measured) -> float:
         """Return the gain that takes it there; none for silence, which has no level."""
@@ -48,12 +49,15 @@ class Target:
 
 # A file of one channel. Podcasts are to measure -16 LUFS in stereo and -19 in mono, which is as loud: a player sends
 # one channel to both sides. `podcast-16` is for shops that ask for -16 of any file.
-# ACX (Audible): RMS from -23 to -18 dB, peaks up to -3 dB, a noise floor of at most -60 dB.
+# ACX (Audible): RMS from -23 to -18 dB, peaks up to -3 dB, a noise floor of at most -60 dB, MP3 of 192 kbit/s at
+# 44.1 kHz.
 TARGETS: dict[str, Target | None] = {
     "none": None,
     "podcast": Target(-19.0, ceiling_db=-1.5, peak_db=-1.0),
     "podcast-16": Target(-16.0, ceiling_db=-1.5, peak_db=-1.0),
-    "acx": Target(-20.0, ceiling_db=-3.6, peak_db=-3.0, rms=True, tolerance=2.0, noise_floor_db=-60.0),
+    "acx": Target(
+        -20.0, ceiling_db=-3.6, peak_db=-3.0, rms=True, tolerance=2.0, noise_floor_db=-60.0, mp3_bit_rate=192_000
+    ),
 }
 
 

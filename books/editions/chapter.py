@@ -14,6 +14,7 @@ from books.editions.forms import EDITIONS
 from books.editions.tagging import chapter_tags
 
 AAC_FRAME = 1024  # samples
+MPEG_1 = 32_000  # Hz: from here on, MP3 has more than 160 kbit/s
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,14 @@ def encode_chapter(  # noqa: PLR0913 - what is wished of one edition
     gain_db = target_level.gain_db(before) if target_level else 0.0
     after = LoudnessMeter(rate)
     form = EDITIONS[format].audio_format
-    with Encoder(target, format=form, source_rate=rate, sample_rate=sample_rate, tags=_tags(format, tags)) as encoder:
+    with Encoder(
+        target,
+        format=form,
+        source_rate=rate,
+        sample_rate=sample_rate,
+        tags=_tags(format, tags),
+        bit_rate=_bit_rate(form, sample_rate, target_level),
+    ) as encoder:
         for samples in _levelled(source, target_level, gain_db):
             after.push(samples)
             encoder.write(samples)
@@ -89,6 +97,10 @@ def _levelled(source: BinaryIO, target: Target | None, gain_db: float) -> Iterat
     source.seek(0)
     pieces = decoded(source)
     return mastered(pieces, target, gain_db=gain_db) if target else (piece.samples for piece in pieces)
+
+
+def _bit_rate(form: str, sample_rate: int, target: Target | None) -> int | None:
+    return target.mp3_bit_rate if target and form == "mp3" and sample_rate >= MPEG_1 else None
 
 
 def _tags(format: str, tags: ChapterTags) -> Tags:

@@ -90,6 +90,17 @@ def test_a_bound_that_is_missed_is_said() -> None:
     assert done.warnings == ("the noise floor is -20.0 dB; -60 is allowed",)
 
 
+@pytest.mark.parametrize(("sample_rate", "kilobits"), [(44_100, 192), (24_000, 64)])
+def test_acx_gets_the_mp3_that_it_asks_for_where_mp3_has_it(sample_rate: int, kilobits: int) -> None:
+    data, done = encoded(speech(2), format="mp3", loudness="acx", sample_rate=sample_rate)
+
+    found = TinyTag.get(file_obj=io.BytesIO(data))
+
+    assert found.bitrate == pytest.approx(kilobits, abs=0.1)
+    assert found.samplerate == sample_rate
+    assert done.after.rms_db == pytest.approx(-20, abs=0.5)
+
+
 def test_chapters_begin_where_those_before_them_end() -> None:
     _, short = encoded(Waveform(speech(1).samples[:10_000], RATE), format="flac")
     _, long = encoded(Waveform(speech(2).samples[:36_000], RATE), format="flac")
