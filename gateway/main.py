@@ -35,6 +35,7 @@ from gateway.routes import (
     jobs,
     models,
     speech,
+    stream,
     uploads,
     voices,
     webhooks,
@@ -42,6 +43,7 @@ from gateway.routes import (
 from gateway.routes import usage as usage_routes
 from gateway.security_headers import SecurityHeaders
 from gateway.settings import GatewaySettings, wrong_with
+from gateway.stream_messages import MOST_BYTES
 from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
@@ -134,6 +136,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
         generate_unique_id_function=by_name,
     )
     app.state.leaving = lambda: False
+    app.state.streams = stream.OpenStreams(settings.streams_per_tenant)
     app.include_router(jobs.router)
     app.include_router(events.router)
     app.include_router(webhooks.router)
@@ -143,6 +146,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(uploads.router)
     app.include_router(voices.router)
     app.include_router(speech.router)
+    app.include_router(stream.router)
     app.include_router(models.router)
     app.include_router(batches.router)
     app.include_router(batch_results.router)
@@ -188,6 +192,8 @@ def main() -> None:
     set_up_logging(settings.log_level)
     if settings.auth_off:
         log.warning("authentication is off: whoever reaches %s may use the service", settings.gateway_host)
+    # It would tell whole addresses, and a client may have put a token into one.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: '"WebSocket ' not in str(record.msg))
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -196,6 +202,10 @@ def main() -> None:
         log_config=None,
         access_log=False,
         http=Connection,
+        ws_max_size=MOST_BYTES,
+        # A pong comes late from who reads slowly: it is behind the audio. Who is gone is found out by what is sent.
+        ws_ping_timeout=None,
+        ws_per_message_deflate=False,  # audio is compressed already, and each connection would have its own memory
         timeout_graceful_shutdown=35,  # a long poll may last 30 s
     )
     server = uvicorn.Server(config)

@@ -28,6 +28,13 @@ FIRST_AUDIO_SECONDS = Histogram(
 WAITING = Gauge("emotivoice_lane_waiting", "Messages that no worker has started", ["lane"])
 OLDEST_WAITING = Gauge("emotivoice_lane_oldest_waiting_seconds", "Age of the message that waits longest", ["lane"])
 WARM_WORKERS = Gauge("emotivoice_lane_warm_workers", "Workers that take messages", ["lane"])
+STREAMS_OPEN = Gauge("emotivoice_streams_open", "Streams of text that are open")
+STREAMS_ENDED = Counter("emotivoice_streams_total", "Streams of text that have ended", ["ending"])
+STREAM_FIRST_AUDIO = Histogram(
+    "emotivoice_stream_first_audio_seconds",
+    "From the first whole sentence of a stream to its first audio",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30),
+)
 
 
 def show_loads(loads: Mapping[Lane, LaneLoad]) -> None:

@@ -15,6 +15,7 @@ from shared.jobs import NO_TENANT
 
 MOST_CHARACTERS = 8192  # of a token; with all its claims one has about a thousand
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE | re.ASCII)  # RFC 6750, 2.1
+AS_SUBPROTOCOL = "bearer."  # and the token, whose characters are all allowed there
 EVERYTHING = frozenset(Scope)
 
 
@@ -36,7 +37,7 @@ class Callers:
         """
         if not self._on:
             return self._told(headers)
-        token = _bearer(headers)
+        token = _of_browser(headers) or _bearer(headers)
         known = self._keys if token.startswith(PREFIX) else self._tokens
         if known is None:
             raise Unauthorized("API keys are not accepted here" if self._tokens else "only API keys are accepted here")
@@ -50,6 +51,15 @@ class Callers:
         if len(names) > 1 or not is_tenant(names[0]):  # of two one may be the client's own
             raise InvalidTenant(self._header)
         return Caller(names[0], EVERYTHING - {Scope.ADMIN})
+
+
+def _of_browser(headers: Headers) -> str:
+    """Return the token that comes as a subprotocol: a page can give a WebSocket no other header."""
+    if "sec-websocket-key" not in headers or "authorization" in headers:
+        return ""
+    offered = [one.strip() for header in headers.getlist("sec-websocket-protocol") for one in header.split(",")]
+    tokens = [one.removeprefix(AS_SUBPROTOCOL) for one in offered if one.startswith(AS_SUBPROTOCOL)]
+    return tokens[0] if len(tokens) == 1 and len(tokens[0]) <= MOST_CHARACTERS else ""
 
 
 def _bearer(headers: Headers) -> str:
