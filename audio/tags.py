@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from av.stream import Disposition
 COVER_TYPES = ("image/jpeg", "image/png")
 
 _CODECS = {"image/jpeg": "mjpeg", "image/png": "png"}
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 _FRONT_COVER = 3  # the kind of a picture in ID3 and FLAC
 
 
@@ -61,7 +63,8 @@ class Tagging:
         self._container = container
         self._cover = tags.cover
         self._stream: Any = None
-        container.metadata.update({key: text for key, text in sorted(tags.texts.items()) if text})
+        texts = {key: storable(text) for key, text in sorted(tags.texts.items())}
+        container.metadata.update({key: text for key, text in texts.items() if text})
         if tags.cover and container.format.name == "ogg":  # pictures are text there
             container.metadata["METADATA_BLOCK_PICTURE"] = base64.b64encode(_flac_picture(tags.cover)).decode()
         elif tags.cover and container.format.name != "wav":  # which has no place for one
@@ -85,6 +88,11 @@ class Tagging:
         stream.disposition = Disposition.attached_pic
         stream.metadata["comment"] = "Cover (front)"  # what FFmpeg calls the kind
         return stream
+
+
+def storable(text: str) -> str:
+    """Return a text without what no file has a place for: the end of a C string, and halves of characters."""
+    return _NOT_STORABLE.sub("", text)
 
 
 def _flac_picture(cover: Cover) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import av
 
-from audio.tags import Cover, Tagging, Tags
+from audio.tags import Cover, Tagging, Tags, storable
 from books.editions.chapter import AAC_FRAME
 from books.editions.forms import ChapterFile
 from books.editions.tagging import whole_tags
@@ -55,7 +55,7 @@ class _Book:
 
     def add(self, title: str, source: BinaryIO) -> None:
         """Add a chapter's frames."""
-        self._titles.append(title)
+        self._titles.append(storable(title))
         self._starts.append(self._frames * AAC_FRAME)
         with av.open(source, "r") as container:
             stream = container.streams.audio[0]

@@ -82,5 +82,12 @@ def test_a_cover_that_is_no_picture_is_refused(cover: Cover) -> None:
         tagged("mp3", Tags(TEXTS, cover))
 
 
+@pytest.mark.parametrize("format", ["mp3", "opus", "flac", "wav"])
+def test_a_text_is_not_cut_at_what_can_not_be_stored(format: str) -> None:
+    found = read(tagged(format, Tags({"title": "One\0 and\ud800 all", "artist": "\0"})))
+
+    assert (found.title, found.artist) == ("One and all", None)
+
+
 def test_a_cover_tells_its_size() -> None:
     assert JPEG.size() == PNG.size() == (64, 48)

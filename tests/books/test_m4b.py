@@ -152,6 +152,12 @@ def test_a_book_of_one_chapter_or_of_hundreds(count: int) -> None:
     assert [start for start, _, _ in found] == pytest.approx(chapter_starts([done] * count), abs=1e-6)
 
 
+def test_a_title_is_not_cut_at_what_can_not_be_stored() -> None:
+    data = book([encoded(speech(1), format="m4b")[0]] * 2, titles=["One\0 and\ud800 all", ""])
+
+    assert [title for _, title in nero_chapters(data)] == ["One and all", ""]
+
+
 def test_chapters_of_two_rates_are_refused() -> None:
     audio = [encoded(speech(1, rate), format="m4b")[0] for rate in (24_000, 16_000)]
 
