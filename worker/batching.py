@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from shared import tracing
-from worker.engine import DeviceLost, Engine, EngineError, MeasuresMemory, Speech, Utterance
+from worker.engine import DeviceLost, Engine, EngineError, Hums, MeasuresMemory, Speech, Utterance
 from worker.engine.soundness import require_sound
 from worker.metrics import BATCH_SIZE, GPU_MEMORY
 
@@ -129,6 +129,7 @@ class SharedEngine:
     def __init__(self, engine: Engine) -> None:
         self.batch_size = engine.batch_size
         self.revision = engine.revision
+        self.hums = isinstance(engine, Hums) and engine.hums
         self._engine = engine
         self._calls: deque[_Call] = deque()
         self._coming: set[Seat] = set()

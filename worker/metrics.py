@@ -20,6 +20,7 @@ REAL_TIME_FACTOR = Histogram(
     "Engine seconds per second of audio",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5),
 )
+RETAKES = Counter("emotivoice_retakes_total", "Faults for which an utterance of a chapter was spoken again", ["reason"])
 STEPS = Counter("emotivoice_steps_total", "Steps by what came of them", ["step", "outcome"])
 RETRIES = Counter("emotivoice_step_retries_total", "Steps given back to be tried later", ["code"])
 CACHE_HITS = Counter("emotivoice_cache_hits_total", "Segments found already spoken")

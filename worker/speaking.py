@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from audio.waveform import join, silence, speech_bounds, speech_level
+from audio.waveform import join, silence
 from shared.errors import UnknownEmotion
 from shared.jobs import SpeechRequest
 from shared.phonemes import Timed
@@ -18,11 +18,11 @@ from worker.lease import Lease
 from worker.live import Live
 from worker.metrics import AUDIO_SECONDS, ENGINE_SECONDS, REAL_TIME_FACTOR
 from worker.omission import Result, each_spoken, leave_out
+from worker.retakes import Takes, judges
+from worker.trimming import trimmed
 
 WARNINGS_KEPT = 100  # of one audio: its record is read with every look at the job
 NOTHING_SECONDS = 0.05  # of silence, for a segment of which nothing sounds: an encoder wants some samples
-EDGE_SECONDS = 0.03  # of what is around a narrated utterance: the rest of the silence is for its pause to say
-QUIET_DB = 40.0  # so far below its speech an utterance is silent
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def speak_text(  # noqa: PLR0913 - every argument by name
         UnspeakableText: the engine refuses a part of the text, or nothing in it sounds.
     """
     lines = lines_of(request, parts)
+    takes = Takes(engine, judged=bool(parts) and judges(engine))
     results: list[Result] = []
     engine_seconds = 0.0
     for batch in _batches(lines, engine.batch_size, first=1 if live else engine.batch_size):
@@ -84,13 +85,13 @@ def speak_text(  # noqa: PLR0913 - every argument by name
         with hurrying() if live and not results else nullcontext():
             spoken, seconds = each_spoken(engine, [line.utterance for line in batch])
         if parts:
-            spoken = [trimmed(result) if isinstance(result, Speech) else result for result in spoken]
+            spoken = [_narrated(line, result, takes) for line, result in zip(batch, spoken, strict=True)]
         if live:
             _send(live, batch, spoken)
         results += spoken
         engine_seconds += seconds
     omitted, seconds = leave_out(engine, [line.utterance for line in lines], results, whole=whole)
-    engine_seconds += seconds
+    engine_seconds += seconds + takes.seconds
     if live:
         live.end()
     heard = _heard(lines, results)
@@ -98,9 +99,9 @@ def speak_text(  # noqa: PLR0913 - every argument by name
         nothing = silence(NOTHING_SECONDS, request.sample_rate)
         still = ((0.0, NOTHING_SECONDS),) * len(parts)
         return Spoken(nothing, (), (), merged([omitted]), engine_seconds, sounds=False, parts=still)
-    segment = _joined(heard, omitted, engine_seconds)
+    segment = _joined(heard, [*omitted, *takes.warnings], engine_seconds)
     _measure(segment.waveform, engine_seconds)
-    return replace(segment, parts=part_times(heard, len(parts)))
+    return replace(segment, parts=part_times(heard, len(parts)), retakes=tuple(takes.retakes))
 
 
 def lines_of(request: SpeechRequest, parts: Sequence[Part] = ()) -> list[Line]:
@@ -157,31 +158,9 @@ def utterance(request: SpeechRequest, text: str) -> Utterance:
     )
 
 
-def trimmed(speech: Speech) -> Speech:
-    """Return the speech without the silence at its ends, but for a little; its times move with it."""
-    samples, rate = speech.waveform.samples, speech.waveform.sample_rate
-    start, end = speech_bounds(samples, rate, speech_level(samples, rate) - QUIET_DB)
-    keep = round(EDGE_SECONDS * rate)
-    start, end = max(0, start - keep), min(len(samples), end + keep)
-    if end - start == len(samples) or end <= start:
-        return speech
-    before, seconds = start / rate, (end - start) / rate
-
-    def moved(at: float) -> float:
-        return min(max(at - before, 0.0), seconds)
-
-    return replace(
-        speech,
-        waveform=Waveform(samples[start:end], rate),
-        words=tuple(
-            replace(one, start_seconds=moved(one.start_seconds), end_seconds=moved(one.end_seconds))
-            for one in speech.words
-        ),
-        phonemes=tuple(
-            replace(one, start_seconds=moved(one.start_seconds), end_seconds=moved(one.end_seconds))
-            for one in speech.phonemes
-        ),
-    )
+def _narrated(line: Line, result: Result, takes: Takes) -> Result:
+    """Return what is kept of a line of a chapter."""
+    return takes.taken(line.utterance, trimmed(result), part=line.part) if isinstance(result, Speech) else result
 
 
 def part_times(heard: Sequence[Heard], count: int) -> tuple[tuple[float, float], ...]:

@@ -13,7 +13,8 @@ from tests.worker.conftest import REQUEST, World
 from worker.engine import PhonemeTiming, Speech, WordTiming
 from worker.engine.text.segmentation import PAUSE_SECONDS, Pause
 from worker.narration.pauses import SECONDS, Reason
-from worker.speaking import EDGE_SECONDS, Heard, lines_of, part_times, trimmed
+from worker.speaking import Heard, lines_of, part_times
+from worker.trimming import EDGE_SECONDS, trimmed
 
 CAST = Narration(dialogue_voice="buzz")
 CHAPTER = """# The harbour

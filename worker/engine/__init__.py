@@ -14,6 +14,7 @@ from worker.engine.registry import load_engine
 from worker.engine.speech import (
     NEUTRAL,
     Engine,
+    Hums,
     MeasuresMemory,
     PhonemeTiming,
     Speech,
@@ -29,6 +30,7 @@ __all__ = [
     "EngineError",
     "EngineOptions",
     "EngineUnavailable",
+    "Hums",
     "InvalidSpeech",
     "MeasuresMemory",
     "OutOfMemory",

@@ -110,3 +110,10 @@ class StreamsSpeech(Protocol):
     def stream(self, utterance: Utterance) -> Iterator[Speech]:
         """Yield the speech in pieces: one behind the other they are what `synthesize` returns."""
         ...
+
+
+@runtime_checkable
+class Hums(Protocol):
+    """An engine for tests and benches, whose sound is no speech: nobody listens whether it is."""
+
+    hums: bool
