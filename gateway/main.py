@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
+from gateway.audit import Audit
 from gateway.auth.callers import Callers
 from gateway.auth.guard import Guard
 from gateway.body_limit import BodyLimit
@@ -155,6 +156,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     described = app.openapi
     app.openapi = cache(lambda: completed(described(), settings))
     add_error_handlers(app)
+    app.add_middleware(Audit)
     app.add_middleware(
         BodyLimit, limit=settings.max_body_bytes, seconds=settings.body_seconds, larger=_larger(settings)
     )

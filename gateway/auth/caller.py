@@ -13,6 +13,7 @@ class Caller:
 
     tenant: str
     scopes: frozenset[Scope]
+    key: str = ""  # the id of the API key, if it was one
 
     def check(self, scope: Scope) -> None:
         """Refuse what the caller may not do.

@@ -34,7 +34,7 @@ class KeyCallers:
         if now - self._noted.get(found.id, 0) > NOTED_SECONDS:
             self._noted[found.id] = now
             await self._keys.used(found.id, at=now)
-        return Caller(found.tenant, frozenset(found.scopes))
+        return Caller(found.tenant, frozenset(found.scopes), key=found.id)
 
     async def _found(self, digest: str) -> ApiKey | None:
         found, until = self._kept.get(digest, (None, 0.0))
