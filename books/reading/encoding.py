@@ -108,9 +108,9 @@ def _pair_likeness(outside: list[str], encoding: str) -> float:
     """
     if encoding not in ("gb18030", "big5hkscs"):
         return 0.0
-    pairs = [character.encode(encoding) for character in outside[:5000]]
+    pairs = [character.encode(encoding, "replace") for character in outside[:5000]]  # some decode to two
     if encoding == "gb18030":
-        daily = sum(0xA1 <= pair[0] <= 0xD7 and pair[1] >= 0xA1 for pair in pairs)
+        daily = sum(0xA1 <= pair[0] <= 0xD7 and pair[-1] >= 0xA1 for pair in pairs)
     else:
         daily = sum(0xA1 <= pair[0] <= 0xC6 for pair in pairs)
     return 0.2 * daily / len(pairs)

@@ -19,7 +19,6 @@ _CLASSES = {
     "duokan-footnote-content": "footnotes",
     "duokan-footnote-item": "footnote",
 }
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _NAMED = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
 _OF_XML = (b"amp", b"lt", b"gt", b"quot", b"apos")
 
@@ -49,9 +48,9 @@ def parse_html(text: str) -> Element | None:
     Raises:
         BrokenBook: it is deeper than 256 elements, or has a piece above 10 MB. The parser would drop the rest.
     """
-    parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True)
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
     try:
-        root: Element | None = etree.fromstring(_DECLARATION.sub("", text), parser)
+        root: Element | None = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
         _raise_if_short_of_memory(error)
         return None
