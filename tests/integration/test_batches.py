@@ -7,9 +7,10 @@ import os
 import signal
 import uuid
 import zipfile
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import redis
 
 from shared.jobs import Lane
 from tests.api import Json, children
@@ -144,10 +145,31 @@ def test_a_big_batch_does_not_delay_its_tenant_s_single_job(fleet: RunningFleet)
     assert fleet.api.http.delete(f"/v1/batches/{batch_id}").status_code == 204
 
 
-def test_a_deleted_batch_leaves_nothing_behind(fleet: RunningFleet, settings: Any) -> None:
-    import redis
+def test_a_key_makes_one_batch_of_one_file(fleet: RunningFleet) -> None:
+    body, key = jsonl({"text": f"Once, {uuid.uuid4().hex}."}), uuid.uuid4().hex
+    first, again = (send(fleet, body, **{"Idempotency-Key": key}) for _ in range(2))
+    other = fleet.api.http.post(
+        "/v1/batches", content=body + b"\n", headers={"Content-Type": "application/jsonl", "Idempotency-Key": key}
+    )
 
-    client: Any = redis.Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
+    assert again["id"] == first["id"]
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert fleet.api.http.delete(f"/v1/batches/{first['id']}").status_code == 204
+    assert send(fleet, body, **{"Idempotency-Key": key})["id"] != first["id"]
+
+
+def test_events_tell_each_job_and_end_with_the_batch(fleet: RunningFleet) -> None:
+    batch_id = send(fleet, jsonl(*({"text": f"Heard {number}, {uuid.uuid4().hex}."} for number in range(3))))["id"]
+
+    with fleet.api.http.stream("GET", f"/v1/batches/{batch_id}/events") as events:
+        names = [line.partition(": ")[2] for line in events.iter_lines() if line.startswith("event: ")]
+
+    assert names.count("job.succeeded") == 3
+    assert names[-1] == "batch.succeeded"
+
+
+def test_a_deleted_batch_leaves_nothing_behind(fleet: RunningFleet, settings: Any) -> None:
+    client: Any = cast(Any, redis.Redis).from_url(settings.redis_url.get_secret_value(), decode_responses=True)
     batch_id = send(fleet, jsonl({"text": f"Gone soon, {uuid.uuid4().hex}."}, {"text": ""}))["id"]
     job_id = over(fleet, batch_id) and results(fleet, batch_id)[0]["job_id"]
     assert fleet.api.http.delete(f"/v1/batches/{batch_id}").status_code == 204
