@@ -142,5 +142,5 @@ def _fetch(calls: BookCalls, edition: Json, output: str) -> None:
         typer.echo("interrupted; the edition is kept: the same command fetches it", err=True)
         raise typer.Exit(INTERRUPTED) from None
     length = f"{tables.clock(edition['seconds'])}, " if edition["seconds"] else ""
-    notes = [f"{edition[what]} {what}" for what in ("retakes", "warnings") if edition[what]]
-    typer.echo(f"wrote {output}: {length}{written} bytes" + (f" ({', '.join(notes)})" if notes else ""))
+    warnings = f" ({edition['warnings']} warnings)" if edition["warnings"] else ""
+    typer.echo(f"wrote {output}: {length}{written} bytes{warnings}")

@@ -165,7 +165,7 @@ def show_book(book: Json) -> None:
     _show(("chapter", "title", "characters", "length", "state"), [*_chapters(book)])
     if book["editions"]:
         typer.echo()
-        _show(("edition", "state", "length", "bytes", "measured"), [_edition(one) for one in book["editions"]])
+        _show(("edition", "state", "length", "bytes", "warnings"), [_edition(one) for one in book["editions"]])
 
 
 def _chapters(book: Json) -> Iterator[tuple[str, ...]]:
@@ -178,9 +178,14 @@ def _chapters(book: Json) -> Iterator[tuple[str, ...]]:
 
 
 def _edition(edition: Json) -> tuple[str, ...]:
-    measured = ", ".join(f"{name} {value:g}" for name, value in edition["measured"].items())
     length = clock(edition["seconds"]) if edition["seconds"] else ""
-    return (edition["format"], edition["state"] or "waits", length, str(edition["bytes"] or ""), measured)
+    return (edition["format"], edition["state"] or "waits", length, f"{edition['bytes'] or ''}", f"{edition['warnings']}")
+        edition["format"],
+        edition["state"] or "waits",
+        length,
+        str(edition["bytes"] or ""),
+        str(edition["warnings"]),
+    )
 
 
 def clock(seconds: float) -> str:

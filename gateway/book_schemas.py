@@ -182,9 +182,7 @@ class EditionStatus(BaseModel):
     seconds: float | None
     sha256: str | None
     content_type: str
-    measured: dict[str, float] = Field(description="Loudness and the like, of the finished file.")
-    warnings: int
-    retakes: int
+    warnings: int = Field(description="How many; the report has them.")
     error: JobError | None
 
 
@@ -244,17 +242,23 @@ class ChapterReport(BaseModel):
     id: str
     title: str
     seconds: float
-    measured: dict[str, float] = Field(description="Loudness and the like, by name, before it is brought to a target.")
     retakes: list[str] = Field(description="What was spoken again because it did not pass, and why.")
     warnings: list[str] = Field(description="What was not spoken as it was written.")
+
+
+class EncodedReport(BaseModel):
+    """What came of encoding a chapter."""
+
+    seconds: float
+    measured: dict[str, float] = Field(description="By name: LUFS, RMS, peak, noise floor, and the gain, in dB.")
+    warnings: list[str]
 
 
 class EditionReport(BaseModel):
     format: str
     seconds: float
-    measured: dict[str, float]
-    retakes: list[str]
     warnings: list[str]
+    chapters: list[EncodedReport] = Field(description="As they follow each other in the edition.")
 
 
 class BookReport(BaseModel):

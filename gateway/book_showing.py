@@ -183,9 +183,7 @@ def _edition(book: Book, format: str, job: Job | None, audio: Audio | None, serv
         seconds=round(audio.seconds, 3) if audio else None,
         sha256=audio.sha256 if audio else None,
         content_type=FORMATS[format][0],
-        measured=audio.measured if audio else {},
         warnings=len(audio.warnings) if audio else 0,
-        retakes=len(audio.retakes) if audio else 0,
         error=_failed(job.failure if job else None),
     )
 

@@ -144,6 +144,10 @@ class AsyncChildJobs(Protocol):
 
     async def audio(self, addresses: Sequence[str]) -> list[Audio | None]: ...
 
+    async def segment_audio(self, job_id: str) -> list[Audio]:
+        """Return the audio of a job's finished segments, in order."""
+        ...
+
     async def counts(self, parent: str) -> dict[JobState, int]: ...
 
     async def page(self, parent: str, *, after: str, limit: int) -> list[str]: ...
@@ -176,6 +180,13 @@ class AsyncRedisChildJobs:
             keys = [records.audio_record_key(address or "none") for address in addresses]
             raw: list[str | None] = await self._redis.mget(keys) if keys else []
         return [records.load_audio(one) if one and one != "deleting" else None for one in raw]
+
+    async def segment_audio(self, job_id: str) -> list[Audio]:
+        with translated():
+            steps: dict[str, str] = await self._redis.hgetall(records.steps_key(job_id))
+        numbers = sorted((name for name in steps if name.isdigit()), key=int)
+        addresses = [records.load_step(name, steps[name]).audio_address or "" for name in numbers]
+        return [audio for audio in await self.audio(addresses) if audio]
 
     async def news(self, parent: str, *, after: str = "") -> list[ParentNews]:
         """Return what happened after that one, the latest some hundreds at most."""

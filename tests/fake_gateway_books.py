@@ -56,6 +56,11 @@ class InMemoryAsyncChildren:
     async def audio(self, addresses: Sequence[str]) -> list[Audio | None]:
         return [self.records.stored.get(one) for one in addresses]
 
+    async def segment_audio(self, job_id: str) -> list[Audio]:
+        steps = self.records.steps[job_id]
+        numbers = sorted((name for name in steps if name.isdigit()), key=int)
+        return [self.records.stored[steps[name].audio_address or ""] for name in numbers]
+
     async def counts(self, parent: str) -> dict[JobState, int]:
         theirs = [job for job in self.records.jobs.values() if job.parent == parent]
         return {state: sum(job.state is state for job in theirs) for state in JobState}

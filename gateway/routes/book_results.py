@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from gateway import delivery
 from gateway.auth.caller import Caller
 from gateway.book_rendering import AT_WORK, Looked, look
-from gateway.book_schemas import BookEvent, BookReport, ChapterReport, EditionReport
+from gateway.book_schemas import BookEvent, BookReport, ChapterReport, EditionReport, EncodedReport
 from gateway.book_showing import current_jobs, edition_file, file_stem
 from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_book, own_job
@@ -20,10 +20,10 @@ from gateway.routes.events import LastEventId, SameAsQuery
 from gateway.routes.problems import problems
 from gateway.schemas import JobError
 from shared.audio_formats import FORMATS as AUDIO_FORMATS
-from shared.books import FORMATS, Book, BookState
+from shared.books import FORMATS, Book, BookState, Edition
 from shared.children import ParentNews
 from shared.errors import AudioNotReady, BookNotFound, EditionNotFound
-from shared.jobs import Audio, JobState
+from shared.jobs import Audio, Job, JobState
 from shared.shown import at
 
 router = APIRouter(prefix="/v1/books", tags=["books"])
@@ -94,30 +94,40 @@ async def get_report(book_id: str, services: ServicesDep, caller: ReaderDep) -> 
     looked = await look(await own_book(book_id, services, caller), services)
     jobs = current_jobs(looked)
     chapters = [
-        ChapterReport(id=one.id, title=one.title, **_reported(audio))
+        ChapterReport(
+            id=one.id,
+            title=one.title,
+            seconds=round(audio.seconds, 3),
+            retakes=list(audio.retakes),
+            warnings=list(audio.warnings),
+        )
         for one in looked.book.included
-        if one.id in jobs and (audio := await _audio(jobs[one.id].audio_address, services))
+        if one.id in jobs and (audio := await _audio(jobs[one.id], services))
     ]
     editions = [
-        EditionReport(format=one.format, **_reported(audio))
+        await _reported(one, audio, services)
         for one in looked.book.editions
-        if (job := looked.jobs.get(one.job)) and (audio := await _audio(job.audio_address, services))
+        if (audio := await _audio(looked.jobs.get(one.job), services))
     ]
     return BookReport(chapters=chapters, editions=editions)
 
 
-async def _audio(address: str | None, services: Services) -> Audio | None:
+async def _audio(job: Job | None, services: Services) -> Audio | None:
     """One at a time: the record of a chapter has all its words."""
-    return (await services.children.audio([address]))[0] if address else None
+    return (await services.children.audio([job.audio_address]))[0] if job and job.audio_address else None
 
 
-def _reported(audio: Audio) -> dict[str, Any]:
-    return {
-        "seconds": round(audio.seconds, 3),
-        "measured": audio.measured,
-        "retakes": list(audio.retakes),
-        "warnings": list(audio.warnings),
-    }
+async def _reported(edition: Edition, audio: Audio, services: Services) -> EditionReport:
+    encoded = await services.children.segment_audio(edition.job)
+    return EditionReport(
+        format=edition.format,
+        seconds=round(audio.seconds, 3),
+        warnings=list(audio.warnings),
+        chapters=[
+            EncodedReport(seconds=round(one.seconds, 3), measured=one.measured, warnings=list(one.warnings))
+            for one in encoded
+        ],
+    )
 
 
 async def _after(

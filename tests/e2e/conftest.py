@@ -31,21 +31,31 @@ class Product:
     fleet: Fleet
     api: Api
 
-    def run(self, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, *arguments: str | Path, stdin: bytes = b"", seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run the command against this fleet, however it ends."""
-        environment = {**os.environ, "EMOTIVOICE_URL": self.fleet.url, "NO_COLOR": "1", "COLUMNS": "200"}
         return subprocess.run(
             [COMMAND, *arguments],
             input=stdin,
-            env=environment,
+            env=self._environment,
             capture_output=True,
-            timeout=COMMAND_SECONDS,
+            timeout=seconds,
             check=False,
         )
 
-    def done(self, *arguments: str | Path, stdin: bytes = b"") -> str:
+    def begun(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Return the command as it runs against this fleet."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen([COMMAND, *arguments], env=self._environment, stdout=pipe, stderr=pipe)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "EMOTIVOICE_URL": self.fleet.url, "NO_COLOR": "1", "COLUMNS": "200"}
+
+    def done(self, *arguments: str | Path, stdin: bytes = b"", seconds: float = COMMAND_SECONDS) -> str:
         """Run the command, which must succeed, and return what it printed."""
-        ended = self.run(*arguments, stdin=stdin)
+        ended = self.run(*arguments, stdin=stdin, seconds=seconds)
         assert ended.returncode == 0, ended.stderr.decode()
         return ended.stdout.decode()
 

@@ -85,7 +85,7 @@ def add_job(
         world.records.stored[address] = audio
         world.records.holders[address] = {job_id}
         world.records.jobs[job_id] = replace(job, audio_address=address)
-        world.records.steps[job_id] = {JOIN: Step(JOIN, StepState.DONE, audio_address=address)}
+        world.records.steps[job_id] = {name: Step(name, StepState.DONE, audio_address=address) for name in ("0", JOIN)}
 
 
 def _chapter(number: int, text: str) -> Chapter:

@@ -414,13 +414,7 @@ def test_an_edition_is_fetched_under_the_book_s_title(world: World) -> None:
     assert whole.headers["Content-Type"] == "audio/mp4"
     assert "filename*=UTF-8''Ein%20Buch%20%E4%B8%80%E6%9C%AC%E4%B9%A6.m4b" in whole.headers["Content-Disposition"]
     assert world.client.head(path).headers["Content-Length"] == "18"
-    assert (shown["state"], shown["audio"], shown["bytes"], shown["measured"]) == (
-        "succeeded",
-        path,
-        18,
-        {"lufs": -16.0},
-    )
-    assert (shown["warnings"], shown["retakes"]) == (1, 1)
+    assert (shown["state"], shown["audio"], shown["bytes"], shown["warnings"]) == ("succeeded", path, 18, 1)
     assert show(world, book.id)["state"] == "succeeded"
 
 
@@ -456,16 +450,10 @@ def test_the_report_has_what_was_measured_and_spoken_again(world: World) -> None
 
     report = world.client.get(f"/v1/books/{book.id}/report").json()
 
-    assert [one["id"] for one in report["chapters"]] == ["1", "2"]
-    assert report["editions"] == [
-        {
-            "format": "m4b",
-            "seconds": 2.0,
-            "measured": {"lufs": -16.0},
-            "retakes": ["it was too long"],
-            "warnings": ["☺ was not spoken"],
-        }
-    ]
+    assert [(one["id"], one["retakes"]) for one in report["chapters"]] == [(n, ["it was too long"]) for n in "12"]
+    [edition] = report["editions"]
+    assert (edition["format"], edition["warnings"]) == ("m4b", ["☺ was not spoken"])
+    assert [one["measured"] for one in edition["chapters"]] == [{"lufs": -16.0}]
 
 
 def test_what_happened_is_told_as_events(world: World) -> None:
