@@ -7,7 +7,7 @@ from audio.encoding import decode, encode
 from audio.waveform import Waveform, frame_levels, join, speech_level
 from tests.clicks import clicks
 from worker.engine import Engine, EngineOptions, Utterance, load_engine
-from worker.speaking import EDGE_SECONDS, trimmed
+from worker.trimming import EDGE_SECONDS, trimmed
 
 SENTENCES = {
     "en": ["Stop it, tick tock, kick.", "Peter Piper picked a peck of pickled peppers!", "So he said."],
