@@ -179,13 +179,8 @@ def _chapters(book: Json) -> Iterator[tuple[str, ...]]:
 
 def _edition(edition: Json) -> tuple[str, ...]:
     length = clock(edition["seconds"]) if edition["seconds"] else ""
-    return (edition["format"], edition["state"] or "waits", length, f"{edition['bytes'] or ''}", f"{edition['warnings']}")
-        edition["format"],
-        edition["state"] or "waits",
-        length,
-        str(edition["bytes"] or ""),
-        str(edition["warnings"]),
-    )
+    counted = [str(edition[name] or "") for name in ("bytes", "warnings")]
+    return (edition["format"], edition["state"] or "waits", length, *counted)
 
 
 def clock(seconds: float) -> str:
