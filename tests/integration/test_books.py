@@ -202,3 +202,21 @@ def test_a_failed_chapter_leaves_the_other_one_spoken(fleet: RunningFleet, shelf
     jobs = shelf.jobs(book_id)
     states = [job.state for chapter in shelf.get(book_id).chapters if (job := jobs[chapter.job])]
     assert states == [JobState.SUCCEEDED, JobState.FAILED]
+
+
+def test_a_chapter_of_five_thousand_segments_is_planned_and_begun(
+    fleet: RunningFleet, shelf: Shelf, noted: Path
+) -> None:
+    """Spoken to its end it would take minutes: the fan-in is a count, whatever it counts."""
+    book_id = shelf.add([("Long", unheard(5000))])
+
+    shelf.render(book_id, "m4b")
+    wait_for(lambda: planned(shelf, book_id) == 5000, seconds=FEW_SECONDS, every=0.2)
+    bulk_worker(fleet)
+    wait_for(lambda: shelf.spoken_segments(book_id) >= 50, seconds=FEW_SECONDS, every=0.2)
+
+    for job_id in shelf.jobs(book_id):
+        shelf.children.cancel(job_id)
+    assert {job.state for job in shelf.jobs(book_id).values() if job and job.kind is JobKind.CHAPTER} == {
+        JobState.CANCELLED
+    }
