@@ -29,6 +29,7 @@ class Loudness(StrEnum):
     """The names of shared.books.LOUDNESS."""
 
     PODCAST = "podcast"
+    PODCAST_16 = "podcast-16"
     ACX = "acx"
     NONE = "none"
 
@@ -64,7 +65,7 @@ def book(  # noqa: PLR0913, PLR0917 - the options of the command
         str | None, typer.Option(metavar="LIST", help="Only these, as the plan numbers them: 1-3,5. `all` for all.")
     ] = None,
     loudness: Annotated[
-        Loudness | None, typer.Option(help="podcast, acx (Audible's rules), or none: as it is.")
+        Loudness | None, typer.Option(help="podcast (-19 LUFS), podcast-16, acx (Audible's rules), or none: as it is.")
     ] = None,
     title: Annotated[str | None, typer.Option(help="Instead of the file's own.")] = None,
     author: Annotated[str | None, typer.Option(help="Instead of the file's own.")] = None,

@@ -10,7 +10,7 @@ from shared.books import MOST_CHAPTERS, BookState
 from shared.jobs import JobState
 
 EditionFormat = Literal["m4b", "mp3", "opus", "flac", "wav", "srt", "vtt", "epub"]
-Loudness = Literal["podcast", "acx", "none"]
+Loudness = Literal["podcast", "podcast-16", "acx", "none"]
 MetadataName = Literal["title", "author", "language", "publisher", "year", "description", "identifier", "subject"]
 MetadataText = Annotated[str, StringConstraints(max_length=10_000)]
 VoiceName = Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -22,7 +22,7 @@ FORMATS = {  # of an edition: content type and extension
     "vtt": ("text/vtt", "vtt"),
     "epub": ("application/epub+zip", "epub"),
 }
-LOUDNESS = ("podcast", "acx", "none")  # audio/loudness.py says what they are
+LOUDNESS = ("podcast", "podcast-16", "acx", "none")  # audio/mastering.py says what they are
 
 
 class BookState(StrEnum):
