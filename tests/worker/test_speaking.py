@@ -9,6 +9,7 @@ import pytest
 from audio.waveform import Waveform, silence
 from shared.jobs import JobState, Lane, Narration
 from shared.ports import Part
+from tests.clicks import clicks
 from tests.worker.conftest import REQUEST, World
 from worker.engine import PhonemeTiming, Speech, WordTiming
 from worker.engine.text.segmentation import PAUSE_SECONDS, Pause
@@ -67,6 +68,12 @@ def test_words_are_within_their_part(world: World) -> None:
 
     audio = world.audio(job_id)
     assert [(start, end) for _, start, end in audio.words] == [pytest.approx(part, abs=1e-3) for part in audio.parts]
+
+
+def test_nothing_clicks_where_parts_and_segments_meet(world: World) -> None:
+    heard = world.heard(narrated(world))
+
+    assert clicks(heard.samples, heard.sample_rate) == []
 
 
 def test_another_pause_scale_is_another_audio(world: World) -> None:

@@ -43,7 +43,7 @@ class Piece:
         return PAUSE_SECONDS[self.pause]
 
 
-_CLOSING = "”’」』》〉）)]】〕"
+_CLOSING = "”’」』》〉）)]】〕»›"
 _EITHER = "\"'"  # opens or closes
 _PARAGRAPH = re.compile(
     r"(?<!\s)[^\S\n]*+\n(?:[^\S\n]*+\n\s*|[^\S\n]*+(?![a-z]))"
@@ -65,6 +65,9 @@ _HAN_NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两�
 _INITIALS = re.compile(r"(?:\b[A-Za-z]\.)+[A-Za-z]$|\b[A-HJ-Z]$")  # "I." may well end a sentence
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
 _LATE = frozenset(("etc", "Inc", "Ltd", "Co", "Corp", "Jr", "Sr"))  # abbreviations that may end a sentence
+# Of these the point ends no sentence either; the engines say them as they are written.
+_SHORT = frozenset(("cf", "viz", "Hon", "Messrs", "Mme", "Mlle", "Maj", "Cpl", "Adm", "Cmdr", "Supt"))
+_BEFORE_NUMBERS = frozenset(("fig", "figs", "p", "pp", "vol", "vols", "ch", "sec", "nos", "eq", "approx", "ca", "ft"))
 _OPENERS = """The It He She They We I This That These Those In But And So A An If When There You His Her My Then Now
 After Before At As For With To What Who Why How Where Our Your Its"""
 _STARTERS = frozenset(_OPENERS.split())
@@ -121,6 +124,8 @@ def _sentences(paragraph: str) -> Iterator[str]:
 def _after_closing(text: str, start: int, end: int) -> int:
     """Where the quotes and brackets end that close behind a sentence end; a straight quote closes an open one."""
     while end < len(text):
+        if text[end].isspace() and text[end + 1 : end + 2] in ("»", "›"):  # « Oui. »
+            end += 1
         closes = text[end] in _CLOSING or (text[end] in _EITHER and text.count(text[end], start, end) % 2 == 1)
         if not closes and text[end] not in "。！？!?….":
             break
@@ -147,9 +152,9 @@ def _point_ends_sentence(before: str, following: str) -> bool:
         return False  # 1. The first point
     match = _LAST_WORD.search(before)
     word = match[0] if match else ""
-    if word == "No":
+    if word == "No" or word.lower() in _BEFORE_NUMBERS:
         return not following[0].isdigit()
-    return word not in ABBREVIATED or word in _LATE
+    return word not in ABBREVIATED | _SHORT or word in _LATE
 
 
 def _phrases(sentence: str, max_weight: int) -> Iterator[Piece]:
