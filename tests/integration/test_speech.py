@@ -318,7 +318,7 @@ OF_OPEN_WEBUI = KEY | {
     "X-OpenWebUI-User-Id": "1",
     "X-OpenWebUI-User-Role": "user",
 }
-WITHOUT_KEY = {"Authorization": "Bearer ", "Content-Type": "application/json"}
+WITHOUT_KEY = {"Authorization": "Bearer", "Content-Type": "application/json"}  # fetch takes the space after it away
 OF_HOME_ASSISTANT = {"Content-Type": "application/json", "User-Agent": "HomeAssistant-OpenAI-TTS"}
 
 
