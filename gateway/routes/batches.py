@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel
 
 from gateway import batch_results
 from gateway.batch_file import JSON_LINES, batch_file
@@ -19,6 +20,15 @@ from shared.jobs import Lane
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _BATCH_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _schema(body: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a body that FastAPI does not see, with the defaults' own in its place."""
+    schema = body.model_json_schema()
+    schema["properties"]["defaults"] = schema.pop("$defs")["BatchDefaults"]
+    return schema
+
+
 _LINES: dict[str, Any] = {
     "schema": {"type": "string", "format": "binary", "description": "One JSON object a line."},
     "example": '{"batch": {"template": "Dear {name}, happy new year!", "defaults": {"format": "mp3"}}}\n'
@@ -36,12 +46,12 @@ _SENT: dict[str, Any] = {
                     "additionalProperties": False,
                     "properties": {
                         "file": {"type": "string", "format": "binary", "description": "The lines."},
-                        "options": BatchOptions.model_json_schema() | {"description": "A JSON object."},
+                        "options": _schema(BatchOptions) | {"description": "A JSON object."},
                     },
                 },
                 "encoding": {"options": {"contentType": "application/json"}},
             },
-            "application/json": {"schema": BatchUpload.model_json_schema()},
+            "application/json": {"schema": _schema(BatchUpload)},
         },
     }
 }

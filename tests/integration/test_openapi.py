@@ -73,12 +73,13 @@ def made(caller: httpx.Client) -> dict[str, list[str]]:
     jobs = [post("/v1/jobs", json={"text": f"Number {n} is spoken."}) for n in range(FEW)]
     hooks = [post("/v1/webhooks", json={"url": "https://hooks.example.com/"}) for _ in range(FEW)]
     books = [post("/v1/books", files={"file": (f"{n}.md", b"# One\n\nIt begins.")}) for n in range(FEW)]
+    batches = [post("/v1/batches", files={"file": ("a.jsonl", b'{"text": "A line."}')}) for _ in range(FEW)]
     for book in books:
         assert caller.get(f"/v1/books/{book}", params={"wait": 20}).json()["state"] == "ready"
     for book in books[::2]:
         assert caller.post(f"/v1/books/{book}/render", json={}).is_success
     (chapter,) = caller.get(f"/v1/books/{books[0]}").json()["chapters"]
-    return {"job_id": jobs, "webhook_id": hooks, "book_id": books, "chapter_id": [chapter["id"]]}
+    return {"job_id": jobs, "webhook_id": hooks, "book_id": books, "chapter_id": [chapter["id"]], "batch_id": batches}
 
 
 def with_dictionaries(ids: dict[str, list[str]], file: Path) -> Path:
@@ -103,6 +104,11 @@ def test_whatever_is_sent_the_answer_is_as_described(
     ran = subprocess.run(
         [*program, str(caller.base_url.join("/openapi.json")), *options, *CHECKS, *TIMES],
         cwd=tmp_path,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "tests.integration.schemathesis_hooks",
+            "PYTHONPATH": str(CODE_FOLDER),
+        },
         capture_output=True,
         text=True,
         check=False,
