@@ -36,7 +36,7 @@ def read_book(job: Job, lease: Lease, runtime: Runtime) -> None:
     if book is None:
         raise BookNotFound(job.parent)
     if not book.chapters:
-        manuscript = _read(book, runtime.objects)
+        manuscript = _read(book, lease, runtime.objects)
         lease.check()
         chapters = [_stored(number, one, book, runtime.objects) for number, one in enumerate(manuscript.chapters, 1)]
         if manuscript.cover and not book.cover_sha256:  # else the owner's is there
@@ -47,13 +47,13 @@ def read_book(job: Job, lease: Lease, runtime: Runtime) -> None:
     finish(lease, runtime)
 
 
-def _read(book: Book, objects: ObjectStore) -> Manuscript:
+def _read(book: Book, lease: Lease, objects: ObjectStore) -> Manuscript:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _safe_name(book.source_name)
         with fetched(book.source_key, objects, sha256=book.source_sha256) as source, path.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         try:
-            return read_safely(path, ReadingOptions(**book.options))
+            return read_safely(path, ReadingOptions(**book.options), check=lease.check)
         except Unreadable as error:
             raise UnreadableBook(str(error)) from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from books.reading import child
 from shared.books import BookState
 from shared.jobs import JobKind, JobState
 from tests.books.making import make_epub
@@ -104,3 +105,19 @@ def test_the_cover_is_the_owners_or_else_the_files(tmp_path: Path, *, cover_is_s
     stored = room.objects.objects[room.book.cover_key]
     assert stored == (png if cover_is_set else picture("image/png"))
     assert room.book.cover_sha256 == ("theirs" if cover_is_set else hashlib.sha256(picture("image/png")).hexdigest())
+
+
+def test_a_reading_that_is_cancelled_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "CHECK_SECONDS", 0.01)  # Python alone takes longer to start
+    room = a_room(tmp_path)
+    job_id = room.ask_for(JobKind.READING)
+    fetch = room.objects.read
+
+    def cancelled_meanwhile(key: str) -> object:
+        room.children.cancel(job_id)
+        return fetch(key)
+
+    room.objects.read = cancelled_meanwhile  # pyright: ignore[reportAttributeAccessIssue] - a fault
+
+    assert room.deliver(job_id).outcome == "job_finished"
+    assert not room.book.chapters
