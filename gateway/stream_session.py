@@ -30,7 +30,6 @@ from shared.errors import (
     JobError,
     QuotaExceeded,
     ReaderTooSlow,
-    StoreUnavailable,
     StreamIdle,
     TextTooLong,
 )
@@ -272,7 +271,7 @@ class Session:
 
     async def _warn(self, number: int, job_id: str) -> None:
         """Tell what was left out of a piece, as its job says when it has ended, which is soon."""
-        with suppress(TimeoutError, StoreUnavailable, ClientGone):
+        with suppress(TimeoutError, JobError, ClientGone):
             async with self._services.jobs.watch(job_id) as changed, asyncio.timeout(STORED_WITHIN_SECONDS):
                 while (view := await self._services.jobs.view(job_id)) and not view.job.finished:
                     await changed(LOOK_SECONDS)

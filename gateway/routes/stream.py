@@ -1,5 +1,6 @@
 """Text as it is written, into audio as it is spoken, over a WebSocket. docs/streaming.md."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Generator
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 SUBPROTOCOL = "emotivoice.v1"  # for browsers: they send a token as another one, and want to see one taken
+CLOSING_SECONDS = 5.0
 NORMAL, APPLICATION = 1000, 4000  # close codes; of a failure: 4000 and its HTTP status
 
 
@@ -74,17 +76,23 @@ async def stream(socket: WebSocket) -> None:
 
 async def _spoken(socket: WebSocket, session: Session) -> str:
     """Return how it ended, when the client knows."""
-    with suppress(WebSocketDisconnect, RuntimeError):  # it went meanwhile
-        try:
-            await session.run()
-        except ClientGone:
-            return "client_gone"
-        except JobError as error:
-            await socket.send_text(trouble("error", error))
-            await socket.close(APPLICATION + STATUS_OF[error.code], error.code)
-            return error.code
-        await socket.close(NORMAL)
+    try:
+        await session.run()
+    except ClientGone:
+        return "client_gone"
+    except JobError as error:
+        await _close(socket, APPLICATION + STATUS_OF[error.code], error.code, last=trouble("error", error))
+        return error.code
+    await _close(socket, NORMAL)
     return "done"
+
+
+async def _close(socket: WebSocket, code: int, reason: str = "", *, last: str = "") -> None:
+    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it went meanwhile, or takes nothing any more
+        async with asyncio.timeout(CLOSING_SECONDS):
+            if last:
+                await socket.send_text(last)
+            await socket.close(code, reason)
 
 
 def _check_origin(socket: WebSocket, allowed: list[str]) -> None:
