@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,6 +18,7 @@ from gateway.zip_stream import ZipStream
 from shared.audio_formats import FORMATS
 from shared.batch_lines import LineError
 from shared.batches import OVER, PORTION_LINES, Batch, BatchState, BatchView
+from shared.errors import AudioLost, AudioMissing
 from shared.jobs import Audio, Job
 from shared.ports import LaneLoad
 from shared.shown import at
@@ -147,7 +149,7 @@ async def zipped(batch: Batch, services: Services) -> AsyncIterator[bytes]:
     archive = ZipStream()
     async for line in all_lines(batch, services):
         if line.audio:
-            async for piece in _entry(archive, line.file, line.audio, services):
+            async for piece in _entry(archive, line, line.audio, services):
                 yield piece
     yield archive.begin("manifest.jsonl")
     async for told in manifest(batch, services):
@@ -156,8 +158,13 @@ async def zipped(batch: Batch, services: Services) -> AsyncIterator[bytes]:
     yield archive.close()
 
 
-async def _entry(archive: ZipStream, name: str, audio: Audio, services: Services) -> AsyncIterator[bytes]:
-    yield archive.begin(name)
-    async for chunk in iterate_in_threadpool(delivery.verified(services.objects.read(audio.key), audio)):
-        yield archive.data(chunk)
+async def _entry(archive: ZipStream, line: Line, audio: Audio, services: Services) -> AsyncIterator[bytes]:
+    yield archive.begin(line.file)
+    try:
+        async for chunk in iterate_in_threadpool(delivery.verified(services.objects.read(audio.key), audio)):
+            yield archive.data(chunk)
+    except AudioMissing:  # the connection breaks off; the batch is not over until it is spoken again
+        with suppress(AudioLost):
+            await delivery.make_again(line.job.id if line.job else "", services)
+        raise
     yield archive.end()

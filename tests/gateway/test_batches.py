@@ -135,6 +135,18 @@ def test_the_audio_comes_as_a_zip_with_the_manifest(world: World) -> None:
     ]
 
 
+def test_audio_that_is_lost_breaks_the_zip_off_and_is_spoken_again(world: World) -> None:
+    batch_id = sent(world)
+    ingest(world, batch_id)
+    finish(world, batch_id)
+    world.objects.objects = {key: data for key, data in world.objects.objects.items() if not key.startswith("audio/")}
+
+    answer = world.client.get(f"/v1/batches/{batch_id}/audio.zip")
+
+    assert not zipfile.is_zipfile(io.BytesIO(answer.content))
+    assert look(world, batch_id)["state"] == "running"
+
+
 def test_a_key_makes_one_batch(world: World) -> None:
     first = send(world, jsonl({"text": "Hello"}), **{"Idempotency-Key": "k"})
     again = send(world, jsonl({"text": "Hello"}), **{"Idempotency-Key": "k"})
