@@ -5,8 +5,9 @@ import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import numpy as np
 import pytest
 from starlette.testclient import WebSocketDenialResponse, WebSocketTestSession
@@ -14,7 +15,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from gateway import stream_session
 from gateway.settings import GatewaySettings
+from shared.errors import QuotaExceeded, ReaderTooSlow
 from shared.jobs import Failure, JobState
+from shared.limits import Quota
 from shared.live import LivePiece
 from tests.gateway.conftest import World, world_with
 from tests.tokens import SECRET, by_secret
@@ -285,3 +288,68 @@ def test_a_page_sends_its_token_as_a_subprotocol() -> None:
         assert refused(world, subprotocols=["emotivoice.v1"]).status_code == 401
         assert refused(world, params={"token": good}).status_code == 401
         assert world.client.get("/v1/jobs", headers={"Sec-WebSocket-Protocol": f"bearer.{good}"}).status_code == 401
+
+
+class Stuck:
+    """A socket whose client writes, and takes no audio."""
+
+    def __init__(self, *messages: Json) -> None:
+        self._messages = list(messages)
+
+    async def receive(self) -> Json:
+        if not self._messages:
+            await anyio.sleep_forever()
+        return {"type": "websocket.receive", "text": json.dumps(self._messages.pop(0))}
+
+    async def send_text(self, _: str) -> None:
+        pass
+
+    async def send_bytes(self, _: bytes) -> None:
+        await anyio.sleep_forever()
+
+
+def test_a_reader_who_takes_nothing_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_session, "STALLED_SECONDS", 0.05)
+    world.live.usual = [SPOKEN]
+    socket: Any = Stuck({"type": "start"}, {"type": "text", "text": "Hello."}, {"type": "end"})
+    services = cast(Any, world.client.app).state.services
+
+    with pytest.raises(ReaderTooSlow):
+        anyio.run(stream_session.Session(socket, services, tenant="default").run)
+
+
+def test_a_tenant_of_one_job_at_a_time_waits_for_the_piece_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = world.jobs.create
+    full = QuotaExceeded(Quota.JOBS, limit=1, used=1, wanted=1)
+    refusals = [None, full, full, None]
+
+    async def create_or_refuse(*arguments: Any, **options: Any) -> Any:
+        if refusal := refusals.pop(0):
+            raise refusal
+        return await create(*arguments, **options)
+
+    monkeypatch.setattr(world.jobs, "create", create_or_refuse)
+    with stream(world) as client:
+        for text in ("One.", "Two."):
+            client.send("text", text=text)
+            client.send("flush")
+        client.send("end")
+        client.until("done")
+
+    assert [segment["text"] for segment in client.of("segment")] == ["One.", "Two."]
+    assert not refusals
+
+
+def test_a_quota_that_is_used_up_ends_the_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise QuotaExceeded(Quota.CHARACTERS, limit=1, used=1, wanted=1)
+
+    monkeypatch.setattr(world.jobs, "create", refuse)
+    with stream(world) as client:
+        client.send("text", text="One.")
+        client.send("end")
+        error = client.until("error")
+
+        assert (error["code"], error["quota"], client.code()) == ("quota_exceeded", Quota.CHARACTERS, 4429)
