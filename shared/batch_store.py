@@ -223,25 +223,28 @@ class AsyncRedisBatches:
         return await self._views(ids)
 
     async def _views(self, ids: Sequence[str]) -> list[BatchView]:
+        """Read each record with its counts and the job of its pass, all of one moment."""
         if not ids:
             return []
         with translated():
             raw: list[str | None] = await self._redis.mget([batch_key(one) for one in ids])
-            batches = [batch for one in raw if one and (batch := load(one)).wanted is not Wanted.DELETE]
+            known = [load(one) for one in raw if one]  # says which job it is
             async with self._redis.pipeline(transaction=True) as pipeline:
-                for batch in batches:
+                for batch in known:
+                    pipeline.get(batch_key(batch.id))
                     pipeline.hgetall(records.counts_key(batch.id))
                     pipeline.get(records.job_key(batch.ingest_job))
                 replies = await pipeline.execute()
-        return [
-            _view(batch, counts, ingest)
-            for batch, counts, ingest in zip(batches, replies[::2], replies[1::2], strict=True)
-        ]
+        views = [_view(*replies[n : n + 3]) for n in range(0, len(replies), 3) if replies[n]]
+        passes = {batch.id: batch.passes for batch in known}
+        if any(view.batch.passes != passes[view.batch.id] for view in views):  # another pass was begun in between
+            return await self._views(ids)
+        return [view for view in views if view.batch.wanted is not Wanted.DELETE]
 
     async def close(self) -> None:
         await self._redis.aclose()
 
 
-def _view(batch: Batch, counts: dict[str, int], raw_ingest: str | None) -> BatchView:
+def _view(raw: str, counts: dict[str, int], raw_ingest: str | None) -> BatchView:
     ingest = records.load_job(raw_ingest) if raw_ingest else None
-    return BatchView(batch, without_pass(counts, ingest), ingest)
+    return BatchView(load(raw), without_pass(counts, ingest), ingest)
