@@ -65,7 +65,17 @@ log = logging.getLogger(__name__)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 # What a script of another site may read besides the usual.
-CORS_EXPOSED = ["ETag", "Location", "Retry-After", "Content-Range", "Accept-Ranges", "RateLimit", "RateLimit-Policy"]
+CORS_EXPOSED = [
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Content-Range",
+    "Accept-Ranges",
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-Request-Id",
+    "X-Emotivoice-Job",
+]
 
 THREADS = 64  # for calls that block: publishing, reading objects
 

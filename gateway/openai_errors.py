@@ -67,6 +67,8 @@ async def _send_error(started: Message, problem: dict[str, Any], send: Send) -> 
     headers["content-length"] = str(len(content))
     if status >= 500:
         headers["x-should-retry"] = "true" if status == _AGAIN else "false"
+    elif status == 429 and "retry-after" not in headers:  # over a quota by itself
+        headers["x-should-retry"] = "false"
     await send({**started, "status": status})
     await send({"type": "http.response.body", "body": content})
 

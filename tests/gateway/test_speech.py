@@ -240,3 +240,12 @@ def test_a_job_that_ends_badly_ends_the_speech(world: World) -> None:
     with pytest.raises(SpeechEnded) as ended:
         listening.heard()
     assert ended.value.code == "job_cancelled"
+
+
+def test_what_is_over_a_quota_by_itself_is_not_to_be_sent_again() -> None:
+    with world_with(GatewaySettings(quota_characters_per_day=10)) as world:
+        answer = world.client.post("/v1/audio/speech", json={"input": "More than ten characters."})
+
+    assert (answer.status_code, answer.json()["error"]["type"]) == (429, "rate_limit_error")
+    assert answer.headers["x-should-retry"] == "false"
+    assert "Retry-After" not in answer.headers
