@@ -218,12 +218,24 @@ def state_of(book: Book, jobs: Mapping[str, Job | None]) -> BookState:
 
 
 def _rendering(book: Book, jobs: Mapping[str, Job | None]) -> BookState:
-    ids = [book.render_job, *(chapter.job for chapter in book.included), *(one.job for one in book.editions)]
+    editions = [one for one in book.editions if one.format in book.formats]
+    ids = [book.render_job, *(chapter.job for chapter in book.included), *(one.job for one in editions)]
     found = [job for one in ids if one and (job := jobs.get(one))]
-    working = any(job.state in (JobState.QUEUED, JobState.RUNNING) for job in found)
+    begins = jobs.get(book.render_job) is None  # it is recorded before its job is
+    working = begins or any(job.state in (JobState.QUEUED, JobState.RUNNING) for job in found)
     if not working and any(not usable(job) for job in found):
         return BookState.FAILED
     if not spoken(book, jobs):
-        return BookState.RENDERING
-    made = {one.format for one in book.editions if (job := jobs.get(one.job)) and job.state is JobState.SUCCEEDED}
+        return BookState.RENDERING if working else BookState.READY  # it was changed since
+    made = {one.format for one in editions if _is_made(book, one, jobs)}
     return BookState.SUCCEEDED if made >= set(book.formats) else BookState.ASSEMBLING
+
+
+def _is_made(book: Book, edition: Edition, jobs: Mapping[str, Job | None]) -> bool:
+    """Whether the edition is there, of the chapters as they are now."""
+    job = jobs.get(edition.job)
+    if job is None or job.state is not JobState.SUCCEEDED:
+        return False
+    chapters = [jobs.get(chapter.job) for chapter in book.included]
+    addresses = [(chapter.audio_address if chapter else None) or "" for chapter in chapters]
+    return edition.made_of == edition_fingerprint(book, edition.format, addresses)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import uuid_utils
 
 from gateway.book_submission import NOTHING_SPOKEN
-from shared.books import Book, Chapter, Edition, Voicing, Wanted, chapter_fingerprint
+from shared.books import Book, Chapter, Edition, Voicing, Wanted, chapter_fingerprint, edition_fingerprint
 from shared.children import child_id
 from shared.jobs import JOIN, Audio, Failure, Job, JobKind, JobState, Lane, Step, StepState
 from tests.gateway.conftest import World
@@ -52,7 +52,8 @@ def rendered(world: World, book: Book, *, states: tuple[JobState, ...], wanted: 
 def with_edition(world: World, book: Book, data: bytes = b"an M4B, as it were") -> Book:
     job = child_id(book.id, "m4b")
     add_job(world, book, JobKind.EDITION, job, JobState.SUCCEEDED, data=data, format="m4b")
-    return put(world, replace(book, editions=(Edition("m4b", job, ""),)))
+    addresses = [world.records.jobs[chapter.job].audio_address or "" for chapter in book.included]
+    return put(world, replace(book, editions=(Edition("m4b", job, edition_fingerprint(book, "m4b", addresses)),)))
 
 
 def put(world: World, book: Book) -> Book:

@@ -212,3 +212,32 @@ def test_a_cover_that_is_no_picture_fails_the_edition_with_a_reason(room: Bookro
     failure = room.jobs.jobs[edition_jobs(room)[0]].failure
     assert failure
     assert failure.code == "edition_impossible"
+
+
+def test_a_book_that_is_changed_after_its_end_is_to_be_rendered_again(room: Bookroom) -> None:
+    rendered(room)
+
+    room.rewrite("2", "Something else.")
+
+    assert room.state is BookState.READY
+
+
+def test_until_its_new_edition_is_there_a_book_is_being_assembled(room: Bookroom) -> None:
+    rendered(room)
+    room.rewrite("2", "Something else.")
+    room.render()
+    while len(edition_jobs(room)) < 2:
+        assert room.state is BookState.RENDERING
+        room.work_off(most=1)
+
+    assert room.state is BookState.ASSEMBLING
+
+
+def test_an_edition_that_is_wanted_no_more_does_not_matter(room: Bookroom) -> None:
+    room.render("m4b", "mp3")
+    while len(edition_jobs(room)) < 2:
+        room.work_off(most=1)
+    for one in edition_jobs(room):
+        room.children.cancel(one)
+
+    rendered(room, "m4b")
