@@ -1,6 +1,7 @@
 """Give each stretch of a paragraph its voice: what is said its speaker's, the rest the narrator's."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -36,7 +37,7 @@ class Casting:
         """Return the paragraph's runs, each in one voice. A voice that a mark asks for has it."""
         casts = self._voices or self._dialogue_voice
         said = self._said(paragraph.text) if casts else []
-        return _with_their_marks(_merged(_split(paragraph.runs, said)))
+        return _with_their_marks(_merged(_split(paragraph.runs, [one for one in said if one.voice])))
 
     def _said(self, text: str) -> list[_Said]:
         name, begins = self._speakers.script(text)
@@ -58,13 +59,16 @@ class Casting:
 
 def _split(runs: Sequence[Run], said: Sequence[_Said]) -> Iterator[Run]:
     """Yield the runs, cut where somebody begins or ends to speak; the last piece of a run has its pause."""
+    starts = [one.start for one in said]
+    edges = [edge for one in said for edge in (one.start, one.end)]
     offset = 0
     for run in runs:
         end = offset + len(run.text)
-        edges = {edge for one in said for edge in (one.start, one.end) if offset < edge < end}
-        places = [offset, *sorted(edges), end]
-        for begin, stop in pairwise(places):
-            voice = run.style.voice or next((one.voice for one in said if one.start <= begin < one.end), "")
+        inside = edges[bisect_right(edges, offset) : bisect_left(edges, end)]
+        for begin, stop in pairwise(sorted({offset, *inside, end})):
+            number = bisect_right(starts, begin) - 1
+            speaks = number >= 0 and begin < said[number].end
+            voice = run.style.voice or (said[number].voice if speaks else "")
             text = run.text[begin - offset : stop - offset]
             yield Run(text, replace(run.style, voice=voice), run.pause_seconds if stop == end else None)
         offset = end

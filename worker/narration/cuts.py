@@ -30,16 +30,21 @@ class Measured:
 def cut(parts: Sequence[Measured]) -> list[tuple[int, int]]:
     """Return [start, end) of each segment of a paragraph."""
     times = list(accumulate((part.seconds for part in parts), initial=0.0))
-    return list(_cut(parts, times, 0, len(parts)))
+    numbers = [_number(part.text) for part in parts]
+    return list(_cut(parts, times, numbers, (0, len(parts))))
 
 
-def _cut(parts: Sequence[Measured], times: Sequence[float], start: int, end: int) -> Iterator[tuple[int, int]]:
+def _cut(
+    parts: Sequence[Measured], times: Sequence[float], numbers: Sequence[int], whole: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    start, end = whole
     if times[end] - times[start] <= LONG_SECONDS or end - start == 1:
-        yield start, end
+        yield whole
         return
-    place = min(_places(parts, times, start, end), key=lambda at: (_number(parts[at].text), at))
-    yield from _cut(parts, times, start, place)
-    yield from _cut(parts, times, place, end)
+    middle = (start + end) / 2  # of equal numbers, as in a text that repeats itself, the one nearest to it
+    place = min(_places(parts, times, start, end), key=lambda at: (numbers[at], abs(at - middle)))
+    yield from _cut(parts, times, numbers, (start, place))
+    yield from _cut(parts, times, numbers, (place, end))
 
 
 def _places(parts: Sequence[Measured], times: Sequence[float], start: int, end: int) -> list[int]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from worker.engine.text.characters import is_han
 
@@ -16,6 +17,9 @@ _SAYING = re.compile(
     r"\b(?:said|says?|cried|asked|answered|replied|shouted|whispered|called out|murmured|yelled|repeated)\s(?:\w+\s)?$"
     r"|[说道问答喊叫嚷說問]\s*$"
 )
+MOST_CHARACTERS = 5_000  # of a quote: one that has not ended by then is taken as not closed
+POSSESSIVE_REACH = 400  # characters in which a quote ends whose first ’ may be an apostrophe
+NEAR = 60  # characters around a quote that tell what it is
 MENTIONED_WORDS, MENTIONED_HAN = 3, 6  # as many may be a word in quotes that nobody says
 
 
@@ -52,7 +56,7 @@ def continues(text: str, opening: str) -> bool:
 
 
 def _opens(text: str, at: int) -> bool:
-    before, after = text[at - 1 : at], text[at + 1 :]
+    before, after = text[at - 1 : at], text[at + 1 : at + NEAR]
     if text[at] not in _STRAIGHT and text[at] != "‘":
         return True
     if not after.strip():
@@ -66,16 +70,25 @@ def _opens(text: str, at: int) -> bool:
 
 def _end(text: str, start: int) -> int | None:
     """Where the quote ends that begins there, behind its mark."""
-    closing = CLOSED_BY[text[start]]
-    places = [at for at in range(start + 1, len(text)) if text[at] in closing]
-    if text[start] in "'‘":
-        places = [at for at in places if _closes(text, at)]
-        firm = [at for at in places if text[at - 1] in _ENDS_SPEECH]
-        if firm and _is_possessive(text, places[0]):
-            places = firm  # the boys’ books
-    if text[start] in "“「『«":
-        places = _balanced(text, start, places)
-    return places[0] + 1 if places else None
+    opening, reach = text[start], start + MOST_CHARACTERS
+    closing = re.compile(f"[{CLOSED_BY[opening]}]")
+    places = (match.start() for match in closing.finditer(text, start + 1, reach))
+    if opening in "'‘":
+        return _end_of_single(text, (at for at in places if _closes(text, at)))
+    first = next(places, None)
+    if first is None or opening in _STRAIGHT or text.find(opening, start + 1, first) < 0:
+        return None if first is None else first + 1
+    return _balanced(text, start, [first, *places]) + 1
+
+
+def _end_of_single(text: str, places: Iterator[int]) -> int | None:
+    first = next(places, None)
+    if first is None:
+        return None
+    if _is_possessive(text, first):  # the boys’ books
+        near = takewhile(lambda at: at < first + POSSESSIVE_REACH, places)
+        return next((at for at in near if text[at - 1] in _ENDS_SPEECH), first) + 1
+    return first + 1
 
 
 def _closes(text: str, at: int) -> bool:
@@ -90,21 +103,24 @@ def _is_possessive(text: str, at: int) -> bool:
     return text[at - 1] in "sS" and text[at + 1 : at + 2] == " "
 
 
-def _balanced(text: str, start: int, places: list[int]) -> list[int]:
-    """Of the closing marks, those that close what begins at `start` and not one of its kind inside of it.
+def _balanced(text: str, start: int, places: list[int]) -> int:
+    """Of the closing marks, the one that closes what begins at `start` and not one of its kind inside of it.
 
     Where there are too few of them, one is missing or mistyped: then the first closes.
     """
-    for at in places:
-        if text.count(text[start], start, at) <= text.count(text[at], start, at + 1):
-            return [at]
-    return places
+    opened, last = 0, start
+    for closed, at in enumerate(places, 1):
+        opened += text.count(text[start], last, at)
+        if opened <= closed:
+            return at
+        last = at
+    return places[0]
 
 
 def _is_mentioned(text: str, quote: Quote) -> bool:
     """Whether it is a word in quotes that nobody says, such as: the “expert” came."""
     inside = text[quote.start + 1 : quote.end - 1].strip()
-    before, after = text[: quote.start], text[quote.end :]
+    before, after = text[max(0, quote.start - NEAR) : quote.start], text[quote.end : quote.end + NEAR]
     if quote.open or not inside or inside[-1] in _ENDS_SPEECH:
         return False
     if _LEADS_IN.search(before) and not after.lstrip()[:1].islower():

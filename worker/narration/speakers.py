@@ -6,6 +6,7 @@
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _SPEAKS_HAN = "(?:说|道|问|答|喊|叫|嚷|叹|吼|骂|低语|嘟囔|开口|�
 _BETWEEN = r"[\s,]+(?:[\w’'-]+\s+){0,2}?"  # name and verb may have two words between them: John then quietly said
 _SENTENCE_END = re.compile(r"[.!?…。！？](?=\s|$|[^\x00-\x7f])")
 _SENTENCE_GAP = re.compile(rf"\n+|{_SENTENCE_END.pattern}")  # a line feed stands for what is said
+LOOK_BACK = 2_000  # characters in which the last name is looked for
 _SCRIPT = re.compile(r"\s*[:：]\s*")
 
 
@@ -69,13 +71,13 @@ class Speakers:
             return script
         if before.endswith((":", "：", ",", "，")):
             begins = since + _last_sentence(before)
-            if said := [one for one in found if begins <= one.start and one.end <= quote.start]:
+            if said := _within(found, begins, quote.start):
                 return said[-1].name
         if not _leads_on(text[quote.start : quote.end], after):
             ends = quote.end + _first_sentence(after)
-            if said := [one for one in found if quote.end <= one.start and one.end <= ends]:
+            if said := _within(found, quote.end, ends):
                 return said[0].name
-        return self._named_before(narration[: quote.start])
+        return self._named_before(narration[max(0, quote.start - LOOK_BACK) : quote.start])
 
     def _named_before(self, narration: str) -> str:
         """The first name in the last sentence that has one: mostly who does something, and then speaks."""
@@ -112,6 +114,12 @@ def _named(names: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(each) or r"(?!)")
 
 
+def _within(found: Sequence[_Mention], start: int, end: int) -> Sequence[_Mention]:
+    """Return the mentions in [start, end), of some that are in order."""
+    first = bisect_left(found, start, key=lambda one: one.start)
+    return found[first : bisect_right(found, end, lo=first, key=lambda one: one.end)]
+
+
 def _leads_on(quote: str, after: str) -> bool:
     """Whether the narration behind a quote belongs to the next one: “Go.” Mary said, “I stay.”"""
     end = after.rstrip()[-1:]
@@ -124,9 +132,12 @@ def _name(match: re.Match[str]) -> str:
 
 def _narration(text: str, speeches: Sequence[Quote]) -> str:
     """Return the text with what is said blanked out, so that places stay what they are."""
+    kept: list[str] = []
+    at = 0
     for quote in speeches:
-        text = text[: quote.start] + "\n" * (quote.end - quote.start) + text[quote.end :]
-    return text
+        kept += [text[at : quote.start], "\n" * (quote.end - quote.start)]
+        at = quote.end
+    return "".join([*kept, text[at:]])
 
 
 def _begins(text: str, at: int) -> bool:
