@@ -12,7 +12,7 @@ from gateway.book_schemas import BookChange, ChapterChange
 from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voice_id
 from gateway.dependencies import Services
 from gateway.pictures import picture
-from shared.books import Book, Chapter, text_key
+from shared.books import Book, Chapter, Wanted, text_key
 from shared.checking import Offer, check_text
 from shared.errors import BookNotFound, InvalidCover, InvalidOrder, UnknownChapter
 from shared.speech_length import estimated_seconds
@@ -21,8 +21,11 @@ MOST_COVER_BYTES = 10 * 1024 * 1024
 MOST_COVER_PIXELS = 10_000  # of a side
 
 
-async def change_book(book: Book, body: BookChange, services: Services) -> Book:
-    """Change what the body names, all of it or nothing.
+async def change_book(book: Book, body: BookChange, services: Services, *, at_work: bool) -> Book:
+    """Change what the body names, all of it or nothing. A book that is at rest is ready to be rendered then.
+
+    Args:
+        at_work: it is being rendered, which goes on.
 
     Raises:
         JobError: a chapter, a voice or an emotion is not known, or a text can't be spoken.
@@ -37,6 +40,7 @@ async def change_book(book: Book, body: BookChange, services: Services) -> Book:
             voicing=changed_voicing(now.voicing, body, offer),
             metadata=changed_metadata(now.metadata, body.metadata),
             loudness=body.loudness or now.loudness,
+            wanted=now.wanted if at_work else Wanted.NOTHING,
             chapters=_in_order([replace(one, **edits.get(one.id, {})) for one in now.chapters], body.order),
         )
 
@@ -91,8 +95,8 @@ def _in_order(chapters: Iterable[Chapter], order: list[str] | None) -> tuple[Cha
     return tuple(sorted(chapters, key=lambda chapter: place.get(chapter.id, len(place))))
 
 
-async def set_cover(book: Book, data: bytes, services: Services) -> Book:
-    """Give the book a cover.
+async def set_cover(book: Book, data: bytes, services: Services, *, at_work: bool) -> Book:
+    """Give the book a cover, as `change_book` changes it.
 
     Raises:
         InvalidCover: the data is no picture of a kind that players show.
@@ -104,15 +108,19 @@ async def set_cover(book: Book, data: bytes, services: Services) -> Book:
     if not (0 < width <= MOST_COVER_PIXELS and 0 < height <= MOST_COVER_PIXELS):
         raise InvalidCover(f"the picture has {width} x {height} pixels; up to {MOST_COVER_PIXELS} each are allowed")
     await _put(book.cover_key, data, kind, services)
-    return await _with_cover(book, hashlib.sha256(data).hexdigest(), kind, services)
+    return await _with_cover(book, hashlib.sha256(data).hexdigest(), kind, services, at_work=at_work)
 
 
-async def remove_cover(book: Book, services: Services) -> Book:
-    return await _with_cover(book, "", "", services)
+async def remove_cover(book: Book, services: Services, *, at_work: bool) -> Book:
+    return await _with_cover(book, "", "", services, at_work=at_work)
 
 
-async def _with_cover(book: Book, sha256: str, kind: str, services: Services) -> Book:
-    found = await services.books.change(book.id, lambda now: replace(now, cover_sha256=sha256, cover_type=kind))
+async def _with_cover(book: Book, sha256: str, kind: str, services: Services, *, at_work: bool) -> Book:
+    def changed(now: Book) -> Book:
+        wanted = now.wanted if at_work else Wanted.NOTHING
+        return replace(now, cover_sha256=sha256, cover_type=kind, wanted=wanted)
+
+    found = await services.books.change(book.id, changed)
     if found is None:
         raise BookNotFound(book.id)
     return found

@@ -66,7 +66,7 @@ class Looked:
 
 
 async def look(book: Book, services: Services) -> Looked:
-    ids = [book.reading_job] if book.wanted is Wanted.NOTHING else book.job_ids
+    ids = book.job_ids if book.renders else [book.reading_job]
     jobs = dict(zip(ids, await services.children.jobs(ids), strict=True))
     return Looked(book, jobs, state_of(book, jobs))
 

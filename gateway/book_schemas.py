@@ -85,7 +85,7 @@ class ChapterChange(BaseModel):
 
 
 class BookChange(VoicingFields):
-    """What is to be changed. While a book is rendered, it takes effect at its next render."""
+    """What is to be changed: for the next render."""
 
     chapters: list[ChapterChange] = Field(default_factory=list[ChapterChange], max_length=MOST_CHAPTERS)
     order: list[ChapterId] | None = Field(

@@ -134,7 +134,7 @@ def cost(expected: Expected, load: LaneLoad, *, price: float) -> Cost:
     left = None if load.service_seconds is None else round(expected.left * load.service_seconds, 1)
     hours = (expected.engine_seconds + (left or 0)) / 3600
     return Cost(
-        engine_seconds=round(expected.engine_seconds, 1),
+        engine_seconds=round(expected.engine_seconds, 3),
         engine_seconds_left=left,
         price=round(hours * price, 2) if price and left is not None else None,
     )

@@ -136,11 +136,12 @@ async def get_book(
 async def patch_book(book_id: str, body: BookChange, services: ServicesDep, caller: BooksDep) -> Response:
     """Change chapters, how the book is read, or what is known of it; all that is named, or nothing.
 
-    While the book is rendered, that goes on as it was begun: the change takes effect at the next render, which speaks
-    only what the change is about.
+    The next render speaks what the change is about, and only that. While the book is being rendered, that goes on, and
+    the book is `ready` for another render after it if a chapter was changed.
     """
-    book = await _to_change(book_id, services, caller)
-    return await _answer(await look(await book_changes.change_book(book, body, services), services), services)
+    book, at_work = await _to_change(book_id, services, caller)
+    changed = await book_changes.change_book(book, body, services, at_work=at_work)
+    return await _answer(await look(changed, services), services)
 
 
 @router.put(
@@ -151,16 +152,18 @@ async def patch_book(book_id: str, body: BookChange, services: ServicesDep, call
 )
 async def put_cover(book_id: str, request: Request, services: ServicesDep, caller: BooksDep) -> Response:
     """Give the book a cover: a JPEG or PNG file of at most 10 MiB."""
-    book = await _to_change(book_id, services, caller)
+    book, at_work = await _to_change(book_id, services, caller)
     data = await request.body()  # bounded by the middleware
-    return await _answer(await look(await book_changes.set_cover(book, data, services), services), services)
+    changed = await book_changes.set_cover(book, data, services, at_work=at_work)
+    return await _answer(await look(changed, services), services)
 
 
 @router.delete("/{book_id}/cover", response_model=BookStatus, responses=problems(404, 409, 503))
 async def delete_cover(book_id: str, services: ServicesDep, caller: BooksDep) -> Response:
     """Take the book's cover away."""
-    book = await _to_change(book_id, services, caller)
-    return await _answer(await look(await book_changes.remove_cover(book, services), services), services)
+    book, at_work = await _to_change(book_id, services, caller)
+    changed = await book_changes.remove_cover(book, services, at_work=at_work)
+    return await _answer(await look(changed, services), services)
 
 
 @router.get(
@@ -228,10 +231,11 @@ def chapter_of(book: Book, chapter_id: str) -> Chapter:
     return found
 
 
-async def _to_change(book_id: str, services: Services, caller: Caller) -> Book:
-    book = await own_book(book_id, services, caller)
-    (await look(book, services)).has_to_be("changing it", READ)
-    return book
+async def _to_change(book_id: str, services: Services, caller: Caller) -> tuple[Book, bool]:
+    """Return the book, and whether it is being rendered."""
+    looked = await look(await own_book(book_id, services, caller), services)
+    looked.has_to_be("changing it", READ)
+    return looked.book, looked.state in book_rendering.AT_WORK
 
 
 async def _awaited(book_id: str, services: Services, caller: Caller, *, seconds: float, known: str) -> Looked:
