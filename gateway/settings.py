@@ -37,7 +37,7 @@ class GatewaySettings(SharedSettings):
         default=False, description="whether anybody may list models and voices by the routes that OpenAI's clients know"
     )
     streams_per_tenant: int = Field(default=100, ge=1, description="of text that may be open at once, at each gateway")
-    stream_idle_seconds: float = Field(default=60, gt=0, description="without a message, and with nothing left to speak")
+    stream_idle_seconds: float = Field(default=60, gt=0, description="without a message, with nothing left to speak")
     cors_origins: str = Field(
         default="", description="sites whose scripts may use the API, such as https://a.example; * is any; by spaces"
     )
