@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from cli import batch_making
 from cli.connection import DEFAULT_URL, Token, Url, connected
 
 EPILOG = (
@@ -46,6 +45,8 @@ def batch(  # noqa: PLR0913, PLR0917 - the options of the command
     token: Token = "",
 ) -> None:
     """Speak each line of a file, up to 100,000, by all workers of the lane bulk."""
+    from cli import batch_making
+
     defaults = {"voice": voice, "emotion": emotion, "speed": speed, "format": format}
     options = {
         "template": template or "",

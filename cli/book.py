@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import book_making, speaking
+from cli import speaking
 from cli.book_options import check_chapters, dictionary, fields_of, outputs_of, speakers_of
 from cli.connection import DEFAULT_URL, Token, Url, connected
 
@@ -84,6 +84,8 @@ def book(  # noqa: PLR0913, PLR0917 - the options of the command
     token: Token = "",
 ) -> None:
     """Make an audiobook of a book's file: chapters, cover and tags; by all workers of the lane bulk."""
+    from cli import book_making
+
     outputs = outputs_of(output or [])
     if not (outputs or plan):
         raise typer.BadParameter("say where to write with -o FILE, or only look with --plan")

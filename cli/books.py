@@ -1,12 +1,16 @@
 """`emotivoice books`: look after the books that were sent."""
 
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import tables
-from cli.book_client import BookCalls
 from cli.connection import DEFAULT_URL, AsJson, Token, Url, connected
+
+if TYPE_CHECKING:
+    from cli.book_client import BookCalls
 
 app = typer.Typer(
     help="List books, and pause, go on with, cancel or delete them. `emotivoice book` makes them.",
@@ -31,8 +35,8 @@ def list_books(
     token: Token = "",
 ) -> None:
     """List books, the newest first."""
-    with connected(url, token) as client:
-        found = list(BookCalls(client).books(limit=limit))
+    with _calls(url, token) as calls:
+        found = list(calls.books(limit=limit))
     if as_json:
         tables.show_json(found)
     elif found:
@@ -44,8 +48,8 @@ def list_books(
 @app.command()
 def show(book_id: BookId, as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Show a book: its chapters, how far it is, its editions."""
-    with connected(url, token) as client:
-        book = BookCalls(client).book(book_id)
+    with _calls(url, token) as calls:
+        book = calls.book(book_id)
     (tables.show_json if as_json else tables.show_book)(book)
 
 
@@ -76,12 +80,21 @@ def cancel(book_id: BookId, url: Url = DEFAULT_URL, token: Token = "") -> None:
 @app.command()
 def delete(book_id: BookId, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Delete a book with its file, its texts and its audio."""
-    with connected(url, token) as client:
-        BookCalls(client).delete(book_id)
+    with _calls(url, token) as calls:
+        calls.delete(book_id)
     typer.echo(f"deleted book {book_id}")
 
 
 def _act(book_id: str, what: str, url: str, token: str) -> None:
-    with connected(url, token) as client:
-        book = BookCalls(client).act(book_id, what)
+    with _calls(url, token) as calls:
+        book = calls.act(book_id, what)
     typer.echo(f"book {book_id} is {book['state']}")
+
+
+@contextmanager
+def _calls(url: str, token: str) -> "Generator[BookCalls]":
+    """Within the context there is a connection to the gateway; its client is loaded only now."""
+    from cli.book_client import BookCalls
+
+    with connected(url, token) as client:
+        yield BookCalls(client)
