@@ -12,7 +12,7 @@ from gateway.book_schemas import BookChange, ChapterChange
 from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voice_id
 from gateway.dependencies import Services
 from gateway.pictures import picture
-from shared.books import Book, Chapter, Wanted, text_key
+from shared.books import Book, Chapter, Wanted, cover_key, text_key
 from shared.checking import Offer, check_text
 from shared.errors import BookNotFound, InvalidCover, InvalidOrder, UnknownChapter
 from shared.speech_length import estimated_seconds
@@ -40,7 +40,7 @@ async def change_book(book: Book, body: BookChange, services: Services, *, at_wo
             voicing=changed_voicing(now.voicing, body, offer),
             metadata=changed_metadata(now.metadata, body.metadata),
             loudness=body.loudness or now.loudness,
-            wanted=now.wanted if at_work else Wanted.NOTHING,
+            wanted=_wanted(now, book, at_work=at_work),
             chapters=_in_order([replace(one, **edits.get(one.id, {})) for one in now.chapters], body.order),
         )
 
@@ -48,6 +48,11 @@ async def change_book(book: Book, body: BookChange, services: Services, *, at_wo
     if found is None:
         raise BookNotFound(book.id)
     return found
+
+
+def _wanted(now: Book, seen: Book, *, at_work: bool) -> Wanted:
+    """Return what is wanted of a book that is changed: nothing yet, unless it is at work, or was begun meanwhile."""
+    return now.wanted if at_work or now.renders != seen.renders else Wanted.NOTHING
 
 
 def _check_chapters(book: Book, body: BookChange) -> None:
@@ -107,8 +112,9 @@ async def set_cover(book: Book, data: bytes, services: Services, *, at_work: boo
     kind, width, height = found
     if not (0 < width <= MOST_COVER_PIXELS and 0 < height <= MOST_COVER_PIXELS):
         raise InvalidCover(f"the picture has {width} x {height} pixels; up to {MOST_COVER_PIXELS} each are allowed")
-    await _put(book.cover_key, data, kind, services)
-    return await _with_cover(book, hashlib.sha256(data).hexdigest(), kind, services, at_work=at_work)
+    sha256 = hashlib.sha256(data).hexdigest()
+    await _put(cover_key(book.id, sha256), data, kind, services)
+    return await _with_cover(book, sha256, kind, services, at_work=at_work)
 
 
 async def remove_cover(book: Book, services: Services, *, at_work: bool) -> Book:
@@ -117,8 +123,7 @@ async def remove_cover(book: Book, services: Services, *, at_work: bool) -> Book
 
 async def _with_cover(book: Book, sha256: str, kind: str, services: Services, *, at_work: bool) -> Book:
     def changed(now: Book) -> Book:
-        wanted = now.wanted if at_work else Wanted.NOTHING
-        return replace(now, cover_sha256=sha256, cover_type=kind, wanted=wanted)
+        return replace(now, cover_sha256=sha256, cover_type=kind, wanted=_wanted(now, book, at_work=at_work))
 
     found = await services.books.change(book.id, changed)
     if found is None:

@@ -59,7 +59,7 @@ class Looked:
         """
         if self.state is BookState.FAILED and not self.book.chapters:
             reading = self.jobs.get(self.book.reading_job)
-            failure = self.book.failure or (reading.failure if reading else None)
+            failure = reading.failure if reading else None
             raise BookUnread(failure.message if failure else "its reading was cancelled")
         if self.state not in allowed:
             raise BookConflict(doing, self.state, allowed=allowed)

@@ -1,7 +1,6 @@
 """A book as the API shows it: its record, how far its jobs are, and what is to be expected."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -202,13 +201,8 @@ def file_stem(book: Book) -> str:
 
 
 def _error(looked: Looked) -> JobError | None:
-    """Return the first failure: of the book itself, or of a job that it needs."""
-    found = [one.failure for one in looked.jobs.values() if one and one.failure]
-    return _failed(next(iter(_failures(looked.book, found)), None))
-
-
-def _failures(book: Book, found: Iterable[Failure]) -> list[Failure]:
-    return [*([book.failure] if book.failure else []), *found]
+    """Return the first failure of a job that the book needs."""
+    return _failed(next((one.failure for one in looked.jobs.values() if one and one.failure), None))
 
 
 def _failed(failure: Failure | None) -> JobError | None:

@@ -1,8 +1,9 @@
-"""What a book needs next once its chapters are spoken: its editions. Asked again at any time, it does nothing twice."""
+"""What a book needs next: its editions once its chapters are spoken. Asked again, it does nothing twice."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from shared.book_store import Decide
@@ -12,7 +13,8 @@ from shared.edition_order import edition_order, with_edition
 from shared.jobs import Job, JobKind, Lane, SpeechRequest
 from shared.ports import Reopened
 
-SETTLED = (BookState.SUCCEEDED, BookState.FAILED)
+SETTLED = (BookState.READY, BookState.SUCCEEDED, BookState.FAILED)
+LONGEST_BEGINNING_SECONDS = 3600.0  # from a book's record to that of the job it waits for: its file is stored between
 
 
 class Books(Protocol):
@@ -33,18 +35,33 @@ class Children(Protocol):
 
 
 def advance(book_id: str, *, books: Books, children: Children) -> None:
-    """Have the editions made that are wanted of a book whose chapters are all spoken."""
+    """Have the editions made that are wanted of a book whose chapters are all spoken; give up what nobody has begun."""
     book = books.get(book_id)
-    if book is None or book.wanted is not Wanted.RENDER:
-        return
-    jobs = jobs_of(book, children)
-    if spoken(book, jobs):
+    jobs = jobs_of(book, children) if book else {}
+    if book and book.wanted is Wanted.RENDER and spoken(book, jobs):
         for format in book.formats:
             _have_made(book, format, jobs, books, children)
         book = books.get(book_id)
         jobs = jobs_of(book, children) if book else {}
-    if book and state_of(book, jobs) in SETTLED:
+    if book and _never_begun(book, jobs):
+        books.change(book_id, partial(_given_up, book))
+    elif book and state_of(book, jobs) in SETTLED:
         books.settled(book)
+
+
+def _never_begun(book: Book, jobs: dict[str, Job | None]) -> bool:
+    """Whether the gateway died, or lost Redis, between the book's record and that of the job that it waits for."""
+    rendering = book.render_job if book.wanted is Wanted.RENDER else ""
+    awaited = rendering if book.chapters else book.reading_job
+    overdue = book.touched_at + LONGEST_BEGINNING_SECONDS < time.time()
+    return bool(awaited) and jobs.get(awaited) is None and overdue
+
+
+def _given_up(book: Book, now: Book) -> Book | None:
+    """Return the book without what nobody has begun; one that is not even read is to be deleted."""
+    if now != book:
+        return None
+    return replace(book, wanted=Wanted.NOTHING) if book.chapters else replace(book, keep_seconds=0.0)
 
 
 def jobs_of(book: Book, children: Children) -> dict[str, Job | None]:

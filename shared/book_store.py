@@ -9,14 +9,13 @@ from typing import Any, Protocol
 from shared import records
 from shared.books import Book, Chapter, Edition, Voicing, Wanted
 from shared.job_store import hasty_client, patient_client, translated
-from shared.jobs import Failure
 
-RENDERING = "books:rendering"  # ids of books that the sweeper has to look at, by when they were touched
+UNSETTLED = "books:unsettled"  # ids of books that the sweeper has to look at, by when they were touched
 EXPIRING = "books:expiring"  # ids of all books, by when their time is over
 
 # Write the record if it is as it was read, with its indexes.
-# KEYS: book, its tenant's books, rendering, expiring, its events.
-# ARGV: was, new, id, rendering since or "", expires at, event, channel
+# KEYS: book, its tenant's books, unsettled, expiring, its events.
+# ARGV: was, new, id, unsettled since or "", expires at, event, channel
 WRITE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -48,7 +47,6 @@ def dump(book: Book) -> str:
 
 def load(raw: str) -> Book:
     fields: dict[str, Any] = json.loads(raw)
-    failure = fields.pop("failure")
     return Book(
         voicing=Voicing(**fields.pop("voicing")),
         chapters=tuple(Chapter(**one) for one in fields.pop("chapters")),
@@ -56,14 +54,13 @@ def load(raw: str) -> Book:
         wanted=Wanted(fields.pop("wanted")),
         notes=tuple(fields.pop("notes")),
         formats=tuple(fields.pop("formats")),
-        failure=Failure(**failure) if failure else None,
         **fields,
     )
 
 
 def _arguments(raw: str, book: Book) -> tuple[list[str], list[str]]:
-    keys = [book_key(book.id), books_key(book.tenant), RENDERING, EXPIRING, records.events_key(book.id)]
-    since = str(book.touched_at) if book.wanted is Wanted.RENDER else ""
+    keys = [book_key(book.id), books_key(book.tenant), UNSETTLED, EXPIRING, records.events_key(book.id)]
+    since = str(book.touched_at) if book.wanted is Wanted.RENDER or not book.chapters else ""
     event = json.dumps({"book": book.id, "wanted": book.wanted, "chapters": len(book.included)})
     expires_at = str(book.touched_at + book.keep_seconds)
     return keys, [raw, dump(book), book.id, since, expires_at, event, records.CHANGED]
@@ -95,15 +92,15 @@ class RedisBooks:
                     return changed
         return None
 
-    def rendering(self) -> list[str]:
-        """Return the ids of the books that are being rendered."""
+    def unsettled(self) -> list[str]:
+        """Return the ids of the books that are being read or rendered."""
         with translated():
-            return self._redis.zrange(RENDERING, 0, -1)
+            return self._redis.zrange(UNSETTLED, 0, -1)
 
     def settled(self, book: Book) -> None:
         """There is nothing to be done any more for the book as it is here, until it is changed."""
         with translated():
-            self._redis.eval(SETTLE, 2, book_key(book.id), RENDERING, dump(book), book.id)
+            self._redis.eval(SETTLE, 2, book_key(book.id), UNSETTLED, dump(book), book.id)
 
     def due(self, *, now: float, limit: int) -> list[str]:
         """Return the ids of books whose time is over."""
@@ -194,6 +191,6 @@ def _forget(client: Any, book: Book) -> Any:
     pipeline = client.pipeline(transaction=True)
     pipeline.delete(book_key(book.id), records.events_key(book.id))
     pipeline.delete(records.counts_key(book.id), records.children_key(book.id))
-    for index in (books_key(book.tenant), RENDERING, EXPIRING):
+    for index in (books_key(book.tenant), UNSETTLED, EXPIRING):
         pipeline.zrem(index, book.id)
     return pipeline.execute()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
-from shared.jobs import KEEP_SECONDS, Failure, Job, JobState, Narration, SpeechRequest
+from shared.jobs import KEEP_SECONDS, Job, JobState, Narration, SpeechRequest
 
 MOST_CHAPTERS = 2_000
 FORMATS = {  # of an edition: content type and extension
@@ -114,7 +114,6 @@ class Book:
     render_job: str = ""
     renders: int = 0  # how often it was begun or gone on with
     editions: tuple[Edition, ...] = ()
-    failure: Failure | None = None
 
     @property
     def included(self) -> list[Chapter]:
@@ -126,7 +125,7 @@ class Book:
 
     @property
     def cover_key(self) -> str:
-        return f"books/{self.id}/cover"
+        return cover_key(self.id, self.cover_sha256)
 
     def text_key(self, chapter: Chapter) -> str:
         return text_key(self.id, chapter.text_sha256)
@@ -144,6 +143,11 @@ class Book:
 
 def text_key(book_id: str, sha256: str) -> str:
     return f"books/{book_id}/texts/{sha256}.txt"
+
+
+def cover_key(book_id: str, sha256: str) -> str:
+    """A new cover does not take the place of the former: an edition may be made with that just now."""
+    return f"books/{book_id}/covers/{sha256}"
 
 
 def chapter_request(book: Book, chapter: Chapter, text: str, *, sample_rate: int) -> SpeechRequest:
@@ -205,11 +209,9 @@ def state_of(book: Book, jobs: Mapping[str, Job | None]) -> BookState:
     Args:
         jobs: at least those of `Book.job_ids`, by id.
     """
-    reading = jobs.get(book.reading_job)
-    if book.failure or (reading and reading.state in (JobState.FAILED, JobState.CANCELLED)):
-        return BookState.FAILED
     if not book.chapters:
-        return BookState.READING
+        reading = jobs.get(book.reading_job)
+        return BookState.READING if reading is None or usable(reading) else BookState.FAILED
     if book.wanted is Wanted.NOTHING:
         return BookState.READY
     if book.wanted is not Wanted.RENDER:

@@ -1,6 +1,6 @@
 """The failures that a client may see, each with a code that never changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from shared.access import TENANT_RULE
@@ -60,6 +60,15 @@ class InvalidMark(JobError):
             rf"there are {', '.join(self.allowed)}; a bracket that is no mark is written \["
         )
         self.paragraph = paragraph
+
+
+class InvalidMarks(JobError):
+    """Marks in the chapters of a book can't be followed, each told in a sentence; of many the first."""
+
+    code = InvalidMark.code
+
+    def __init__(self, found: Sequence[str], *, more: bool) -> None:
+        super().__init__("; ".join([*found, *(["and there are more"] if more else [])]))
 
 
 class _UnknownName(JobError):

@@ -44,6 +44,14 @@ class VoiceFinder:
             raise InvalidBlend(asked, f"it has {len(parts)} voices; a blend may have {MOST_VOICES}")
         return "+".join(self._part(part, asked) for part in parts)
 
+    def has(self, asked: str, *, blends: bool) -> bool:
+        """Whether `find` finds it."""
+        try:
+            self.find(asked, blends=blends)
+        except (UnknownVoice, InvalidBlend):
+            return False
+        return True
+
     def _part(self, part: str, blend: str) -> str:
         name, mark, weight = (each.strip() for each in part.rpartition("*"))
         if not mark:

@@ -1,4 +1,4 @@
-"""Looks after books: those that are rendered get what they need next, those whose time is over go with all they have.
+"""Looks after books: those at work get what they need next, those whose time is over go with all they have.
 
 A worker that ends a book's job sees to it at once; this is for those that died before they could.
 """
@@ -21,7 +21,7 @@ CHILDREN_AT_ONCE = 500
 class Books(advance.Books, Protocol):
     """What is needed of shared.book_store.RedisBooks."""
 
-    def rendering(self) -> list[str]: ...
+    def unsettled(self) -> list[str]: ...
     def due(self, *, now: float, limit: int) -> list[str]: ...
     def forget(self, book: Book) -> None: ...
 
@@ -61,8 +61,8 @@ class BookCare:
         self._clock = clock
 
     def advance(self, go_on: Callable[[], bool]) -> None:
-        """Have the books go on that are being rendered."""
-        for book_id in self._books.rendering():
+        """Have the books go on that are being read or rendered."""
+        for book_id in self._books.unsettled():
             if not go_on():
                 return
             advance.advance(book_id, books=self._books, children=self._children)

@@ -19,7 +19,7 @@ class InMemoryBooks:
 
     def __init__(self) -> None:
         self.books: dict[str, Book] = {}
-        self.unsettled: set[str] = set()
+        self._unsettled: set[str] = set()
         self.before_change = lambda: None
 
     def get(self, book_id: str) -> Book | None:
@@ -39,21 +39,22 @@ class InMemoryBooks:
 
     def put(self, book: Book) -> None:
         self.books[book.id] = book
-        (self.unsettled.add if book.wanted is Wanted.RENDER else self.unsettled.discard)(book.id)
+        at_work = book.wanted is Wanted.RENDER or not book.chapters
+        (self._unsettled.add if at_work else self._unsettled.discard)(book.id)
 
-    def rendering(self) -> list[str]:
-        return sorted(self.unsettled)
+    def unsettled(self) -> list[str]:
+        return sorted(self._unsettled)
 
     def settled(self, book: Book) -> None:
         if self.books.get(book.id) == book:
-            self.unsettled.discard(book.id)
+            self._unsettled.discard(book.id)
 
     def due(self, *, now: float, limit: int) -> list[str]:
         return [one.id for one in self.books.values() if one.touched_at + one.keep_seconds <= now][:limit]
 
     def forget(self, book: Book) -> None:
         del self.books[book.id]
-        self.unsettled.discard(book.id)
+        self._unsettled.discard(book.id)
 
 
 class InMemoryChildren:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from audio.tags import Cover, UnusableCover
 from books.errors import UnreadableBook as Unreadable
 from books.manuscript import Manuscript, ReadChapter
 from books.reading.child import read_safely
 from books.reading.options import ReadingOptions
-from shared.books import Book, Chapter, text_key
+from shared.books import Book, Chapter, cover_key, text_key
 from shared.errors import BookNotFound, UnreadableBook
 from shared.jobs import Job
 from shared.ports import ObjectStore
@@ -36,14 +37,13 @@ def read_book(job: Job, lease: Lease, runtime: Runtime) -> None:
     if book is None:
         raise BookNotFound(job.parent)
     if not book.chapters:
-        manuscript = _read(book, lease, runtime.objects)
+        manuscript = _with_usable_cover(_read(book, lease, runtime.objects))
         lease.check()
         chapters = [_stored(number, one, book, runtime.objects) for number, one in enumerate(manuscript.chapters, 1)]
-        if manuscript.cover and not book.cover_sha256:  # else the owner's is there
-            _put(book.cover_key, manuscript.cover, manuscript.cover_type, runtime.objects)
-        lease.check()
-        if books.change(book.id, lambda now: _filled(now, manuscript, chapters)) is None:
-            _delete_all(f"books/{book.id}/", runtime.objects)  # it was deleted while it was read
+        cover = _stored_cover(manuscript, book, runtime.objects)
+        filled = books.change(book.id, lambda now: _filled(now, manuscript, chapters, cover))
+        if filled is None or not filled.keep_seconds:  # it was deleted while it was read
+            _delete_all(f"books/{book.id}/", runtime.objects)
     finish(lease, runtime)
 
 
@@ -81,11 +81,31 @@ def _delete_all(prefix: str, objects: ObjectStore) -> None:
         objects.delete(key)
 
 
-def _filled(book: Book, manuscript: Manuscript, chapters: Sequence[Chapter]) -> Book | None:
+def _with_usable_cover(manuscript: Manuscript) -> Manuscript:
+    """Return the manuscript without a cover that no edition could be made with, and a note of that."""
+    if not manuscript.cover:
+        return manuscript
+    try:
+        Cover(manuscript.cover, manuscript.cover_type).size()
+    except UnusableCover:
+        notes = (*manuscript.notes, "the cover was left out: it is a damaged picture")
+        return replace(manuscript, cover=b"", cover_type="", notes=notes)
+    return manuscript
+
+
+def _stored_cover(manuscript: Manuscript, book: Book, objects: ObjectStore) -> dict[str, str]:
+    """Return what the book's record says of the file's cover; the owner's stays."""
+    if book.cover_sha256 or not manuscript.cover:
+        return {}
+    sha256 = hashlib.sha256(manuscript.cover).hexdigest()
+    _put(cover_key(book.id, sha256), manuscript.cover, manuscript.cover_type, objects)
+    return {"cover_sha256": sha256, "cover_type": manuscript.cover_type}
+
+
+def _filled(book: Book, manuscript: Manuscript, chapters: Sequence[Chapter], cover: Mapping[str, str]) -> Book | None:
     """Return the book as it was read; what its owner has said of it stays."""
     if book.chapters:
         return None
-    cover = _cover(book, manuscript)
     return replace(
         book,
         chapters=tuple(chapters),
@@ -97,10 +117,3 @@ def _filled(book: Book, manuscript: Manuscript, chapters: Sequence[Chapter]) -> 
 
 def _known(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in metadata.items() if text}
-
-
-def _cover(book: Book, manuscript: Manuscript) -> dict[str, str]:
-    if book.cover_sha256 or not manuscript.cover:
-        return {}
-    sha256 = hashlib.sha256(manuscript.cover).hexdigest()
-    return {"cover_sha256": sha256, "cover_type": manuscript.cover_type}

@@ -6,21 +6,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 
 from shared import jobs as lifecycle
 from shared.advance import Books, Children, advance, jobs_of
 from shared.books import Book, Chapter, Wanted, chapter_fingerprint, chapter_request, usable
 from shared.children import child_id
-from shared.errors import AudioMissing, BookNotFound, NoCatalogue, StoreUnavailable
+from shared.errors import AudioMissing, BookNotFound, InvalidMarks, NoCatalogue, StoreUnavailable
 from shared.jobs import Job, JobKind, Lane, Outcome
 from shared.ports import Catalogue, ObjectStore
 from shared.voices import VoiceFinder
+from worker import narration
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 CHAPTERS_AT_ONCE = 20  # a change writes the whole record of the book
+MOST_PROBLEMS = 10  # with marks that are told
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def render(job: Job, lease: Lease, runtime: Runtime) -> None:
         raise NoCatalogue
     check_voices(book, catalogue)
     orders = _Orders(job, runtime.objects, books, children, catalogue.sample_rate)
+    check_marks(book, orders.unspoken(book), catalogue, lease, runtime.objects)
     while book and orders.wanted(book) and (left := orders.unspoken(book)):
         lease.check()
         book = orders.place(book, left[:CHAPTERS_AT_ONCE])
@@ -64,7 +68,7 @@ def stores(runtime: Runtime) -> tuple[Books, Children]:
 
 
 def check_voices(book: Book, catalogue: Catalogue) -> None:
-    """Raise UnknownVoice or InvalidBlend for a voice that the engine has not. Those in the text the plan meets."""
+    """Raise UnknownVoice or InvalidBlend for a voice that the engine has not."""
     finder = VoiceFinder(catalogue.voices)
     for voice in dict.fromkeys(_voices(book)):
         finder.find(voice, blends=catalogue.blends)
@@ -74,6 +78,26 @@ def _voices(book: Book) -> Iterator[str]:
     yield book.voicing.voice
     yield from (chapter.voice for chapter in book.included if chapter.voice)
     yield from filter(None, [book.voicing.dialogue_voice, *book.voicing.speakers.values()])
+
+
+def check_marks(
+    book: Book, chapters: Sequence[Chapter], catalogue: Catalogue, lease: Lease, objects: ObjectStore
+) -> None:
+    """Raise InvalidMarks for what marks ask for and can't have: the owner hears of it before anything is spoken."""
+    problems = _problems(book, chapters, catalogue, lease, objects)
+    if found := [*islice(problems, MOST_PROBLEMS)]:
+        raise InvalidMarks(found, more=next(problems, None) is not None)
+
+
+def _problems(
+    book: Book, chapters: Sequence[Chapter], catalogue: Catalogue, lease: Lease, objects: ObjectStore
+) -> Iterator[str]:
+    has_voice = partial(VoiceFinder(catalogue.voices).has, blends=catalogue.blends)
+    emotions = () if catalogue.free_text_emotion else catalogue.emotions
+    for chapter in chapters:
+        lease.check()
+        for problem in narration.check_marks(_text(book, chapter, objects), has_voice=has_voice, emotions=emotions):
+            yield f"chapter {chapter.id}, {problem}"
 
 
 @dataclass

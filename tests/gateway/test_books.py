@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from gateway.settings import GatewaySettings
-from shared.books import Wanted
+from shared.book_store import Decide
+from shared.books import Book, Wanted
 from shared.children import ParentNews, child_id
 from shared.jobs import Failure, JobKind, JobState, Lane
 from tests.gateway.books import TEXTS, put, read_book, rendered, with_edition
@@ -267,6 +268,22 @@ def test_a_book_that_could_not_be_read_says_why(world: World) -> None:
     assert "the file is damaged" in refused.json()["detail"]
 
 
+def test_a_change_does_not_stop_a_render_that_began_meanwhile(world: World) -> None:
+    book = read_book(world)
+    change = world.books.change
+
+    async def begun_meanwhile(book_id: str, decide: Decide) -> Book | None:
+        put(world, replace(world.books.books[book_id], wanted=Wanted.RENDER, renders=1))
+        return await change(book_id, decide)
+
+    world.books.change = begun_meanwhile
+
+    world.client.patch(f"/v1/books/{book.id}", json={"speed": 1.5})
+
+    assert world.books.books[book.id].voicing.speed == 1.5
+    assert world.books.books[book.id].wanted is Wanted.RENDER
+
+
 def test_a_cover_is_a_picture(world: World) -> None:
     book = read_book(world)
 
@@ -275,7 +292,7 @@ def test_a_cover_is_a_picture(world: World) -> None:
 
     assert shown["cover"] == {"content_type": "image/jpeg", "sha256": hashlib.sha256(JPEG).hexdigest()}
     assert other.json()["cover"]["content_type"] == "image/png"
-    assert world.objects.objects[book.cover_key] == png()
+    assert world.objects.objects[world.books.books[book.id].cover_key] == png()
     assert world.client.delete(f"/v1/books/{book.id}/cover").json()["cover"] is None
 
 

@@ -82,7 +82,7 @@ def test_an_epub_is_read_spoken_and_made_into_an_m4b(shelf: Shelf, tmp_path: Pat
     assert chapters_of(data) == ["Chapter 1", "Chapter 2", "Chapter 3"]
     subtitles = b"".join(shelf.read(shelf.edition(book_id, "vtt"))).decode()
     assert subtitles.count("We go on with paragraph") == 9
-    wait_for(lambda: book_id not in shelf.books.rendering())
+    wait_for(lambda: book_id not in shelf.books.unsettled())
 
 
 def test_one_edited_sentence_is_all_that_is_spoken_again(fleet: RunningFleet, shelf: Shelf, noted: Path) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from shared.advance import LONGEST_BEGINNING_SECONDS
 from shared.books import BookState, Wanted
 from shared.jobs import JobKind
 from sweeper.books import BookCare
-from tests.fake_books import BOOK_ID
+from tests.fake_books import new_book
 from tests.fakes import InMemoryJobStore
 from tests.worker.bookroom import Bookroom
 
@@ -49,12 +50,52 @@ def test_one_that_is_done_is_looked_at_no_more() -> None:
     room.add_book()
     room.render()
     room.work_off()
-    room.books.unsettled.add(BOOK_ID)
+    room.books.put(room.book)
 
     care_of(room).advance(go_on)
 
     assert room.state is BookState.SUCCEEDED
-    assert not room.books.unsettled
+    assert not room.books.unsettled()
+
+
+def test_one_that_was_changed_while_it_was_spoken_waits_for_its_owner() -> None:
+    room = Bookroom()
+    room.add_book()
+    room.render()
+    room.work_off()
+    room.rewrite("1", "Another beginning.")
+
+    care_of(room).advance(go_on)
+
+    assert room.state is BookState.READY
+    assert not room.books.unsettled()
+
+
+def test_a_render_that_was_never_recorded_is_given_up() -> None:
+    room = Bookroom()
+    room.add_book()
+    job_id = room.render()
+    del room.jobs.jobs[job_id]
+
+    care_of(room).advance(go_on)
+    assert room.state is BookState.RENDERING
+    room.books.put(replace(room.book, touched_at=room.book.touched_at - LONGEST_BEGINNING_SECONDS))
+    care_of(room).advance(go_on)
+
+    assert room.state is BookState.READY
+
+
+def test_a_book_whose_file_never_came_whole_goes() -> None:
+    room = Bookroom()
+    book = new_book(reading_job="of its reading")
+    room.books.put(replace(book, touched_at=book.touched_at - LONGEST_BEGINNING_SECONDS))
+    room.objects.objects[book.source_key] = b"a part"
+
+    care_of(room).advance(go_on)
+    care_of(room).expire(go_on)
+
+    assert not room.books.books
+    assert not room.objects.objects
 
 
 def test_a_book_whose_time_is_over_goes_with_jobs_and_objects() -> None:

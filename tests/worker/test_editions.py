@@ -82,7 +82,7 @@ def test_the_last_chapter_begins_the_edition_and_asking_again_changes_nothing(ro
         advance(BOOK_ID, books=room.books, children=room.children)
 
     assert room.children.created == created
-    assert not room.books.unsettled
+    assert not room.books.unsettled()
 
 
 def test_what_a_killed_worker_left_the_sweeper_goes_on_with(room: Bookroom) -> None:
@@ -203,8 +203,8 @@ def test_a_cancelled_edition_stops(room: Bookroom) -> None:
 
 def test_a_cover_that_is_no_picture_fails_the_edition_with_a_reason(room: Bookroom) -> None:
     data = b"no picture"
-    room.objects.objects[room.book.cover_key] = data
     room.books.put(replace(room.book, cover_sha256=hashlib.sha256(data).hexdigest(), cover_type="image/png"))
+    room.objects.objects[room.book.cover_key] = data
 
     room.render()
     room.work_off()

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,35 @@ def test_a_file_that_is_not_what_was_stored_is_not_read(tmp_path: Path) -> None:
     failure = room.jobs.jobs[job_id].failure
     assert failure
     assert failure.code == "audio_missing"
+
+
+def test_chapters_that_are_stored_while_the_book_is_deleted_are_deleted_too(tmp_path: Path) -> None:
+    room = a_room(tmp_path)
+    job_id = room.ask_for(JobKind.READING)
+    put = room.objects.put
+
+    def deleted_meanwhile(key: str, *arguments: Any, **named: Any) -> None:
+        room.children.cancel(job_id)
+        room.books.books.clear()
+        put(key, *arguments, **named)
+
+    room.objects.put = deleted_meanwhile
+
+    room.deliver(job_id)
+
+    assert not room.objects.objects
+
+
+def test_a_damaged_cover_is_left_out_with_a_note(tmp_path: Path) -> None:
+    broken = picture("image/jpeg")[:300]
+    make_epub(tmp_path / "c.epub", title="C", author="A", language="en", chapters=CHAPTERS, cover=broken)
+    room = a_room(tmp_path, (tmp_path / "c.epub").read_bytes())
+
+    read(room)
+
+    assert room.state is BookState.READY
+    assert not room.book.cover_sha256
+    assert room.book.notes[-1] == "the cover was left out: it is a damaged picture"
 
 
 @pytest.mark.parametrize("cover_is_set", [False, True], ids=["the file's", "the owner's"])

@@ -9,6 +9,7 @@ from shared.jobs import JobKind, JobState, Lane
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
 from worker.attempt import Verdict
+from worker.rendering import MOST_PROBLEMS
 
 
 @pytest.fixture
@@ -113,6 +114,37 @@ def test_a_voice_that_the_engine_has_not_ends_it_with_its_name(room: Bookroom) -
     assert room.state is BookState.FAILED
 
 
+def test_a_mark_that_can_t_be_followed_is_told_before_anything_is_spoken(room: Bookroom) -> None:
+    room.rewrite("1", "[voice: Hum]Known by its name.")
+    room.rewrite("2", "[voice: nobody]One.\n\n[emotion: odd]Two.")
+    room.rewrite("3", "[pause: long]Three.")
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.code == "invalid_mark"
+    first, second, third = failure.message.split("; chapter")
+    assert first == "chapter 2, paragraph 1: there is no voice 'nobody'"
+    assert second.startswith(" 2, paragraph 2: there is no emotion 'odd'")
+    assert third.startswith(" 3, paragraph 1: the mark '[pause: long]' can't be followed")
+    assert room.children.created == [job_id]
+    assert room.state is BookState.FAILED
+
+
+def test_of_many_wrong_marks_the_first_are_told(room: Bookroom) -> None:
+    room.rewrite("2", "[voice: nobody]One.\n\n" * (MOST_PROBLEMS + 1))
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.message.count("nobody") == MOST_PROBLEMS
+    assert failure.message.endswith("; and there are more")
+
+
 def test_without_a_worker_that_speaks_it_waits(room: Bookroom) -> None:
     room.jobs.announced = None
 
@@ -125,7 +157,7 @@ def test_a_chapter_that_fails_leaves_the_others_alone_and_is_all_that_is_spoken_
     room.work_off()
     assert room.states() == [JobState.SUCCEEDED, JobState.FAILED, JobState.SUCCEEDED]
     assert room.state is BookState.FAILED
-    assert not room.books.unsettled
+    assert not room.books.unsettled()
     room.engine.spoken.clear()
     room.rewrite("2", "Please accept this.")
 

@@ -1,6 +1,6 @@
 """A chapter becomes segments: a paragraph each, but for long ones."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from worker.engine.text.override import without_overrides
 from worker.engine.text.segmentation import Pause, Piece, split
 from worker.narration.casting import Casting
 from worker.narration.cuts import Measured, cut
-from worker.narration.marks import Kind, Paragraph, Run, paragraphs, problems
+from worker.narration.marks import Kind, Paragraph, Run, Style, paragraphs, problems
 from worker.narration.pauses import SECONDS, Reason
 from worker.narration.pronunciation import Pronunciations
 
@@ -37,22 +37,22 @@ def narrate(request: SpeechRequest) -> list[Segment]:
     return [segment for group in groups for segment in group]
 
 
-def check_marks(text: str, *, voices: Collection[str], emotions: Collection[str]) -> list[str]:
-    """Return what is wrong with the marks of a chapter, a sentence each; without emotions, any is one."""
-    found = [str(problem) for problem in problems(text)]
-    if found:
-        return found
-    for number, paragraph in enumerate(paragraphs(text), 1):
-        for run in paragraph.runs:
-            found += _unknown(run, number, voices, emotions)
-    return list(dict.fromkeys(found))
+def check_marks(text: str, *, has_voice: Callable[[str], bool], emotions: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the marks of a chapter, a sentence each; without emotions, any is one."""
+    well_formed = True
+    for problem in problems(text):
+        well_formed = False
+        yield str(problem)
+    for number, paragraph in enumerate(paragraphs(text) if well_formed else (), 1):
+        for style in dict.fromkeys(run.style for run in paragraph.runs):
+            yield from _unknown(style, number, has_voice, emotions)
 
 
-def _unknown(run: Run, number: int, voices: Collection[str], emotions: Collection[str]) -> Iterator[str]:
-    if run.style.voice and run.style.voice not in voices:
-        yield f"paragraph {number}: there is no voice {run.style.voice!r}"
-    if run.style.emotion and emotions and run.style.emotion not in emotions:
-        yield f"paragraph {number}: there is no emotion {run.style.emotion!r}; there are {', '.join(emotions)}"
+def _unknown(style: Style, number: int, has_voice: Callable[[str], bool], emotions: Collection[str]) -> Iterator[str]:
+    if style.voice and not has_voice(style.voice):
+        yield f"paragraph {number}: there is no voice {style.voice!r}"
+    if style.emotion and emotions and style.emotion not in emotions:
+        yield f"paragraph {number}: there is no emotion {style.emotion!r}; there are {', '.join(emotions)}"
 
 
 @dataclass(frozen=True)
