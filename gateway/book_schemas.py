@@ -133,9 +133,10 @@ class BookProgress(BaseModel):
 class Cost(BaseModel):
     """What rendering takes of an engine's time."""
 
-    engine_seconds: float = Field(description="Spent on the chapters as they are now.")
+    engine_seconds: float = Field(description="Spent on the book so far, also on what was edited since.")
     engine_seconds_left: float | None = Field(
-        description="An estimate by the lane's measured time for a segment; null before it has spoken any."
+        description="An estimate: the segments that are left, at what this book's took so far, or at what the lane's "
+        "take. What was spoken before, and is found again, costs less. null before the lane has spoken any."
     )
     price: float | None = Field(description="Of both together, where the gateway knows the price of an engine's hour.")
 

@@ -21,6 +21,7 @@ from gateway.book_schemas import (
 from gateway.dependencies import Services
 from gateway.schemas import JobError
 from shared.books import FORMATS, Book, Chapter, Edition, chapter_fingerprint
+from shared.children import Spent
 from shared.jobs import Audio, Failure, Job, JobState, Lane
 from shared.ports import LaneLoad
 from shared.shown import at
@@ -34,7 +35,7 @@ class Expected:
 
     done: int
     total: int
-    engine_seconds: float  # spent on them
+    waiting: int  # planned, and not done: they are in the lane
 
     @property
     def left(self) -> int:
@@ -49,7 +50,7 @@ async def status(looked: Looked, services: Services) -> BookStatus:
     book, settings = looked.book, services.settings
     current = current_jobs(looked)
     expected = expected_segments(book, current)
-    load = await services.known.load(Lane.BULK)
+    load, spent = await services.known.load(Lane.BULK), await services.children.spent(book.id)
     return BookStatus(
         **_summary(looked),
         notes=list(book.notes),
@@ -65,7 +66,7 @@ async def status(looked: Looked, services: Services) -> BookStatus:
             segments_total=expected.total,
         ),
         eta_seconds=eta_seconds(expected, load) if looked.state in AT_WORK else None,
-        cost=cost(expected, load, price=settings.engine_hour_price),
+        cost=cost(expected, load, spent, price=settings.engine_hour_price),
         chapters=[_chapter(book, chapter, current.get(chapter.id)) for chapter in book.chapters],
         editions=await _editions(looked, services),
         error=_error(looked),
@@ -109,13 +110,14 @@ def expected_segments(book: Book, current: dict[str, Job]) -> Expected:
     """Return how many segments there are and will be: those that are planned tell how many the others may have."""
     planned = {one.id: current[one.id] for one in book.included if one.id in current and current[one.id].segments_total}
     total = sum(job.segments_total for job in planned.values())
+    in_lane = [job for job in planned.values() if not job.finished]
     heard = sum(minutes(book, one) * 60 for one in book.included if one.id in planned)
     each = heard / total if total and heard else USUAL_SEGMENT_SECONDS
     unplanned = [minutes(book, one) * 60 for one in book.included if one.id not in planned]
     return Expected(
         done=sum(job.segments_done for job in planned.values()),
         total=total + sum(max(round(seconds / each), 1) for seconds in unplanned),
-        engine_seconds=sum(job.engine_seconds for job in current.values()),
+        waiting=sum(job.segments_total - job.segments_done for job in in_lane),
     )
 
 
@@ -125,15 +127,17 @@ def eta_seconds(expected: Expected, load: LaneLoad) -> float | None:
         return None
     if not expected.left:
         return 0.0
-    others = min(max(load.waiting - expected.left, 0), expected.left)
+    others = min(max(load.waiting - expected.waiting, 0), expected.left)
     return round((expected.left + others) * load.seconds_per_step + load.service_seconds, 1)
 
 
-def cost(expected: Expected, load: LaneLoad, *, price: float) -> Cost:
-    left = None if load.service_seconds is None else round(expected.left * load.service_seconds, 1)
-    hours = (expected.engine_seconds + (left or 0)) / 3600
+def cost(expected: Expected, load: LaneLoad, spent: Spent, *, price: float) -> Cost:
+    """Return what was spent, and what is left: at what the book's own segments took, or else the lane's."""
+    each = spent.engine_seconds / spent.segments if spent.segments else load.service_seconds
+    left = None if each is None else round(expected.left * each, 1)
+    hours = (spent.engine_seconds + (left or 0)) / 3600
     return Cost(
-        engine_seconds=round(expected.engine_seconds, 3),
+        engine_seconds=round(spent.engine_seconds, 3),
         engine_seconds_left=left,
         price=round(hours * price, 2) if price and left is not None else None,
     )

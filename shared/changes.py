@@ -8,7 +8,7 @@ from typing import Any
 
 from shared import records
 from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, in_order, share
-from shared.jobs import JOIN, PLAN, Audio, Change, Job, Lane, SpeechRequest, Step, StepState
+from shared.jobs import JOIN, PLAN, Audio, Change, Job, JobKind, Lane, SpeechRequest, Step, StepState, Usage
 from shared.limits import NO_LIMITS, Limits
 from shared.ports import Segment
 from shared.quotas import limits_argument, used_commands
@@ -67,6 +67,7 @@ def commit_argument(  # noqa: PLR0913 - every argument by name
         commands += _segment_commands(job, segments)
     if change.usage:
         commands += usage_commands(change.usage, tenant=job.tenant, now=now, days=usage_days)
+        commands += _spent_commands(job, change.usage)
     argument: dict[str, object] = {
         "job": [records.job_key(job.id), was.raw_job],
         "step": [records.steps_key(job.id), step.name, was.raw_step],
@@ -261,6 +262,14 @@ def _state_commands(was: Job | None, job: Job) -> list[Command]:
         return [["HINCRBY", counts, str(job.state), "1"], *left]
     left = [["ZREM", records.state_key(job.tenant, was.state), job.id]] if was else []
     return [["ZADD", records.state_key(job.tenant, job.state), "0", job.id], *left]
+
+
+def _spent_commands(job: Job, usage: Usage) -> list[Command]:
+    """Count what an engine has spoken for a book; what was found cost nothing."""
+    if job.kind is not JobKind.CHAPTER or not usage.engine_seconds:
+        return []
+    amounts = {"spoken": 1, "engine_us": round(usage.engine_seconds * 1e6)}
+    return [["HINCRBY", records.counts_key(job.parent), name, str(amount)] for name, amount in amounts.items()]
 
 
 def _open_commands(job: Job, step: Step, now: float) -> list[Command]:

@@ -137,6 +137,14 @@ class ParentNews:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What engines have spoken of a book, whatever became of the jobs."""
+
+    segments: int = 0
+    engine_seconds: float = 0.0
+
+
 class AsyncChildJobs(Protocol):
     """What the gateway asks of the jobs of books and batches."""
 
@@ -149,6 +157,8 @@ class AsyncChildJobs(Protocol):
         ...
 
     async def counts(self, parent: str) -> dict[JobState, int]: ...
+
+    async def spent(self, parent: str) -> Spent: ...
 
     async def page(self, parent: str, *, after: str, limit: int) -> list[str]: ...
 
@@ -199,6 +209,11 @@ class AsyncRedisChildJobs:
         with translated():
             counted: dict[str, str] = await self._redis.hgetall(records.counts_key(parent))
         return {state: int(counted.get(state, 0)) for state in JobState}
+
+    async def spent(self, parent: str) -> Spent:
+        with translated():
+            spoken, engine_us = await self._redis.hmget(records.counts_key(parent), "spoken", "engine_us")
+        return Spent(int(spoken or 0), int(engine_us or 0) / 1e6)
 
     async def page(self, parent: str, *, after: str, limit: int) -> list[str]:
         """Return ids of children, by their ids, beginning after one."""

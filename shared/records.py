@@ -53,7 +53,7 @@ def events_key(job_id: str) -> str:
 
 
 def counts_key(parent: str) -> str:
-    """How many jobs of a book or batch are in each state."""
+    """How many jobs of a book or batch are in each state, and what engines have spent on a book."""
     return f"parent:{parent}:counts"
 
 

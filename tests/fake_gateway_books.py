@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from shared.book_store import Decide
 from shared.books import Book
-from shared.children import ParentNews
-from shared.jobs import Audio, Job, JobState
+from shared.children import ParentNews, Spent
+from shared.jobs import Audio, Job, JobKind, JobState
 from tests.fakes import InMemoryJobStore
 
 
@@ -64,6 +64,11 @@ class InMemoryAsyncChildren:
     async def counts(self, parent: str) -> dict[JobState, int]:
         theirs = [job for job in self.records.jobs.values() if job.parent == parent]
         return {state: sum(job.state is state for job in theirs) for state in JobState}
+
+    async def spent(self, parent: str) -> Spent:
+        jobs = [job for job in self.records.jobs.values() if job.parent == parent]
+        theirs = [job for job in jobs if job.kind is JobKind.CHAPTER and job.engine_seconds]
+        return Spent(sum(job.segments_done for job in theirs), sum(job.engine_seconds for job in theirs))
 
     async def page(self, parent: str, *, after: str, limit: int) -> list[str]:
         theirs = sorted(job.id for job in self.records.jobs.values() if job.parent == parent)

@@ -9,11 +9,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.book_showing import Expected, eta_seconds
 from gateway.settings import GatewaySettings
 from shared.book_store import Decide
 from shared.books import Book, Wanted
 from shared.children import ParentNews, child_id
 from shared.jobs import Failure, JobKind, JobState, Lane
+from shared.ports import LaneLoad
 from tests.gateway.books import TEXTS, put, read_book, rendered, with_edition
 from tests.gateway.conftest import World, world_with
 from tests.pictures import jpeg_header, png
@@ -355,8 +357,14 @@ def test_progress_is_told_by_chapter(world: World) -> None:
     assert shown["state"] == "rendering"
     assert shown["progress"] == {"chapters_done": 1, "chapters_total": 2, "segments_done": 5, "segments_total": 8}
     assert shown["eta_seconds"] == 3.5  # three segments, one each half a second, and the last takes two
-    assert shown["cost"] == {"engine_seconds": 3.0, "engine_seconds_left": 6.0, "price": 0.01}
+    assert shown["cost"] == {"engine_seconds": 3.0, "engine_seconds_left": 2.2, "price": 0.01}  # three of 3/4 s
     assert shown["chapters"][0]["audio"] == f"/v1/books/{book.id}/chapters/1/audio"
+
+
+def test_what_others_have_in_the_lane_is_part_of_the_time_to_go() -> None:
+    expected = Expected(done=0, total=10, waiting=2)  # the other eight are not planned yet
+
+    assert eta_seconds(expected, LaneLoad(7, 0.0, 0.5, 2.0)) == (10 + 5) * 0.5 + 2.0
 
 
 def test_a_pause_cancels_what_is_not_spoken_and_resume_goes_on(world: World) -> None:

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from shared.changes import TURNAROUND_SECONDS, Snapshot, commit_argument
-from shared.jobs import Change, Job, JobState, Lane, Outcome, Step, StepState
+from shared.jobs import Change, Job, JobKind, JobState, Lane, Outcome, Step, StepState, Usage
 
 JOB = Job("job", Lane.BULK, 8, created_at=1000.0, state=JobState.RUNNING, started_at=1500.0)
 STEP = Step("0", StepState.RUNNING, attempts=1, started_at=1500.0, token="t")
@@ -28,3 +30,16 @@ def test_a_time_without_a_worker_does_not_make_the_lane_slow() -> None:
     _, since, _, _ = drained(now=1502.0)
 
     assert since == 1500.0 - TURNAROUND_SECONDS
+
+
+@pytest.mark.parametrize(("engine_seconds", "counted"), [(0.5, ["1", "500000"]), (0.0, [])], ids=["spoken", "found"])
+def test_what_an_engine_has_spoken_of_a_chapter_is_counted_for_its_book(
+    engine_seconds: float, counted: list[str]
+) -> None:
+    job = replace(JOB, kind=JobKind.CHAPTER, parent="book")
+    done = Change(Outcome.APPLIED, job, replace(STEP, state=StepState.DONE), Usage("hum", 5, 1.0, engine_seconds, 9))
+
+    argument = json.loads(commit_argument(Snapshot(job, STEP, "", ""), done, audio=None, segments=(), now=1502.0))
+
+    commands = [command for command in argument["commands"] if command[:2] == ["HINCRBY", "parent:book:counts"]]
+    assert [amount for *_, amount in commands] == counted
