@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from audio.tags import Cover, UnusableCover
 from books.editions import EDITIONS, ChapterFile, ChapterTags, EncodedChapter, assemble, encode_chapter
@@ -22,20 +22,18 @@ from shared.books import FORMATS as EDITION_FORMATS
 from shared.books import fingerprint
 from shared.edition_order import EditionOrder, SpokenChapter, load_order
 from shared.errors import AudioMissing, EditionImpossible
-from shared.jobs import Audio, Job, JobState, Outcome, SpeechRequest
+from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.ports import Segment
-from worker.attempt import NotYet, enqueue_next
+from worker.attempt import enqueue_next
 from worker.claims import Claims
 from worker.files import fetched, stored
 from worker.joining import SegmentLost, put_together
 from worker.lease import Lease, StepLost
-from worker.rendering import stores
 from worker.runtime import Runtime
+from worker.sources import source, speak_again
 from worker.timed_text import write_timed_text
 
 ENCODING = "1"  # another one, and no chapter or edition that was made before is found
-MOST_REPAIRS = 5  # of a chapter: an object store that loses what it is given would keep it going for ever
-SPOKEN_AGAIN_SECONDS = 5.0  # from one look at a chapter that is being joined again to the next
 ACX_SAMPLE_RATE = 44_100  # what Audible takes
 TIMED_TEXTS = ("srt", "vtt", "epub")  # are timed by the chapters as an M4B has them
 
@@ -60,13 +58,9 @@ def plan_edition(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtim
         AudioMissing: it was lost again and again.
     """
     order = load_order(request)
-    found = runtime.jobs.audio([chapter.address for chapter in order.chapters])
-    for chapter, audio in zip(order.chapters, found, strict=True):
-        if audio is None:
-            _speak_again(chapter, None, runtime)
-    rates = {audio.sample_rate for audio in found if audio}
+    source_rate = max(source(chapter, runtime).sample_rate for chapter in order.chapters)
     form = EDITIONS[_chapter_format(order.format)].audio_format
-    rate = _rate(max(rates), FORMATS[form].sample_rates, acx=order.loudness == "acx")
+    rate = _rate(source_rate, FORMATS[form].sample_rates, acx=order.loudness == "acx")
     plans = [
         _Chapter(number, chapter, _chapter_format(order.format), rate, len(order.chapters))
         for number, chapter in enumerate(order.chapters, 1)
@@ -100,11 +94,9 @@ def encode(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: R
         EditionImpossible: the cover is no picture.
     """
     order, chapter = load_order(request), _load_chapter(runtime.jobs.segment(job.id, step).text)
-    (source,) = runtime.jobs.audio([chapter.source.address])
-    if source is None:
-        _speak_again(chapter.source, None, runtime)
+    spoken = source(chapter.source, runtime)
     with Claims(lease, runtime) as claims:
-        audio = _encoded(order, chapter, source, claims)
+        audio = _encoded(order, chapter, spoken, claims)
         change = runtime.jobs.change(
             job.id,
             step,
@@ -124,7 +116,7 @@ def _load_chapter(text: str) -> _Chapter:
     return _Chapter(source=SpokenChapter(**fields.pop("source")), **fields)
 
 
-def _encoded(order: EditionOrder, chapter: _Chapter, source: Audio, claims: Claims) -> Audio:
+def _encoded(order: EditionOrder, chapter: _Chapter, spoken: Audio, claims: Claims) -> Audio:
     """Return the chapter's audio as the edition has it, stored. What is alike in two editions is made once."""
     runtime = claims.runtime
     own = (
@@ -133,14 +125,14 @@ def _encoded(order: EditionOrder, chapter: _Chapter, source: Audio, claims: Clai
         else {"chapter": asdict(chapter), "metadata": order.metadata, "cover": order.cover_sha256}
     )
     address = fingerprint(
-        "chapter", ENCODING, source.address, source.sha256, chapter.format, order.loudness, chapter.sample_rate, own
+        "chapter", ENCODING, spoken.address, spoken.sha256, chapter.format, order.loudness, chapter.sample_rate, own
     )
     edition = EDITIONS[chapter.format]
     key = audio_key(address, extension=edition.chapter_extension)
     if audio := claims.find(address, key):
         return audio
     with tempfile.TemporaryFile() as file:
-        made = _encode(order, chapter, source, file, runtime)
+        made = _encode(order, chapter, spoken, file, runtime)
         claims.lease.check()
         claims.storing()
         audio = Audio(
@@ -158,13 +150,13 @@ def _encoded(order: EditionOrder, chapter: _Chapter, source: Audio, claims: Clai
 
 
 def _encode(
-    order: EditionOrder, chapter: _Chapter, source: Audio, target: BinaryIO, runtime: Runtime
+    order: EditionOrder, chapter: _Chapter, spoken: Audio, target: BinaryIO, runtime: Runtime
 ) -> EncodedChapter:
     cover = None if chapter.format == "m4b" else _cover(order, runtime)
     tags = ChapterTags(chapter.source.title, chapter.number, chapter.count, order.metadata, cover)
     try:
         with (
-            fetched(source.key, runtime.objects, sha256=source.sha256) as file,
+            fetched(spoken.key, runtime.objects, sha256=spoken.sha256) as file,
             tracing.span("encode", {"emotivoice.format": chapter.format}),
         ):
             return encode_chapter(
@@ -176,7 +168,7 @@ def _encode(
                 tags=tags,
             )
     except AudioMissing:
-        _speak_again(chapter.source, source, runtime)
+        speak_again(chapter.source, spoken, runtime)
     except UnusableCover as error:
         raise EditionImpossible(str(error)) from error
 
@@ -192,22 +184,6 @@ def _measured(made: EncodedChapter) -> dict[str, float]:
         "noise_floor_db": after.noise_floor_db,
         "slot_samples": made.slot_samples,
     }
-
-
-def _speak_again(chapter: SpokenChapter, audio: Audio | None, runtime: Runtime) -> NoReturn:
-    """Have the lost audio of a chapter joined again; what is lost of its segments is spoken again by that."""
-    _, children = stores(runtime)
-    (job,) = children.jobs([chapter.job])
-    if job and job.state is JobState.SUCCEEDED and job.repairs < MOST_REPAIRS:
-        if audio:
-            runtime.jobs.forget_audio(audio)
-        if again := children.reopen(chapter.job):
-            for step in again.steps:
-                runtime.queue.enqueue(chapter.job, step, lane=again.job.lane_of(step))
-        raise NotYet(SPOKEN_AGAIN_SECONDS)
-    if job and job.state in (JobState.QUEUED, JobState.RUNNING):
-        raise NotYet(SPOKEN_AGAIN_SECONDS)
-    raise AudioMissing(audio.key if audio else chapter.address)
 
 
 def join_edition(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:

@@ -6,9 +6,8 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
 
 from audio.encoding import Encoder, decode
 from audio.waveform import Waveform, silence
@@ -21,16 +20,15 @@ from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack, unpack
 from worker.attempt import enqueue_next
 from worker.claims import Claims
+from worker.files import stored
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
 from worker.speaking import merged
 
 log = logging.getLogger(__name__)
 
-HASH_BLOCK_BYTES = 1 << 20
-MOST_REPAIRS = (
-    5  # of each segment of a job, on average: an object store that loses what it is given would keep it going for ever
-)
+# Of each segment of a job, on average: an object store that loses what it is given would keep it going for ever.
+MOST_REPAIRS = 5
 
 
 Make = Callable[[dict[str, Audio], Claims], Audio]  # of the segments' audio, in order
@@ -125,8 +123,9 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
         made_of += f" {pauses}"
     else:
         pauses[-1] = 0.0
-    address = audio_address(request, engine_revision=made_of)
-    if audio := claims.find(address, audio_key(address, extension=FORMATS[request.format].extension)):
+    address, form = audio_address(request, engine_revision=made_of), FORMATS[request.format]
+    key = audio_key(address, extension=form.extension)
+    if audio := claims.find(address, key):
         return audio
     with tempfile.TemporaryFile() as file:
         rate = parts[0].sample_rate
@@ -136,11 +135,21 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
         ):
             joined = _write(encoder, zip(parts, _waveforms(spoken, lease, runtime), pauses, strict=True))
         claims.storing()
-        return replace(
-            _stored(file, joined, address, request, runtime),
+        audio = Audio(
+            address,
+            key,
+            0,
+            joined.seconds,
+            request.sample_rate,
+            request.format,
+            "",
+            words=joined.words,
+            phonemes=joined.phonemes,
             warnings=merged(one.warnings for one in parts),
+            parts=joined.parts,
             retakes=merged(_retakes(parts)),
         )
+        return stored(file, audio, runtime.objects, content_type=form.content_type)
 
 
 def _retakes(parts: Iterable[Audio]) -> Iterator[list[str]]:
@@ -176,27 +185,3 @@ def _waveforms(spoken: dict[str, Audio], lease: Lease, runtime: Runtime) -> Iter
         if hashlib.sha256(data).hexdigest() != audio.sha256:
             raise SegmentLost(step, audio.key)
         yield decode(io.BytesIO(data))
-
-
-def _stored(file: BinaryIO, joined: Joined, address: str, request: SpeechRequest, runtime: Runtime) -> Audio:
-    form = FORMATS[request.format]
-    key = audio_key(address, extension=form.extension)
-    length = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    digest = hashlib.sha256()
-    while block := file.read(HASH_BLOCK_BYTES):
-        digest.update(block)
-    file.seek(0)
-    runtime.objects.put(key, file, length=length, content_type=form.content_type)
-    return Audio(
-        address=address,
-        key=key,
-        bytes=length,
-        seconds=joined.seconds,
-        sample_rate=request.sample_rate,
-        format=request.format,
-        sha256=digest.hexdigest(),
-        words=joined.words,
-        phonemes=joined.phonemes,
-        parts=joined.parts,
-    )

@@ -8,9 +8,11 @@ from typing import BinaryIO
 from audio.tags import Cover
 from books.editions.overlay import SpokenChapter, write_overlay
 from books.editions.subtitles import Cue, shifted, srt, vtt
+from shared import edition_order
 from shared.edition_order import EditionOrder
 from shared.jobs import Audio
 from worker.runtime import Runtime
+from worker.sources import source
 
 SUBTITLES = {"srt": srt, "vtt": vtt}
 
@@ -31,11 +33,7 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
     Args:
         encoded, opened: the chapters as an M4B has them, and their files.
     """
-    sources = runtime.jobs.audio([chapter.address for chapter in order.chapters])
-    chapters = [
-        paragraphs(job.job, source.parts if source else (), runtime)
-        for job, source in zip(order.chapters, sources, strict=True)
-    ]
+    chapters = [paragraphs(chapter, runtime) for chapter in order.chapters]
     if order.format in SUBTITLES:
         cues = (
             cue
@@ -52,18 +50,15 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
     write_overlay(spoken, target, format="m4b", metadata=order.metadata, cover=cover)
 
 
-def paragraphs(job_id: str, times: Sequence[tuple[float, float]], runtime: Runtime) -> Paragraphs:
+def paragraphs(chapter: edition_order.SpokenChapter, runtime: Runtime) -> Paragraphs:
     """Return the sentences of a chapter by paragraph; those that have no sound are left out."""
-    if not times:
-        return []
-    segments = runtime.jobs.segments(job_id)
-    left = iter(times)
+    left = iter(source(chapter, runtime).parts)
     found = [
         [
             Cue(start, end, part.written or part.text)
             for part, (start, end) in zip(segment.parts, islice(left, len(segment.parts)), strict=True)
         ]
-        for segment in segments
+        for segment in runtime.jobs.segments(chapter.job)
     ]
     heard = ([cue for cue in paragraph if cue.end_seconds > cue.start_seconds] for paragraph in found)
     return [paragraph for paragraph in heard if paragraph]

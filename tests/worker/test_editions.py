@@ -171,6 +171,18 @@ def test_an_encoded_chapter_that_is_lost_is_encoded_again(room: Bookroom) -> Non
     assert room.state is BookState.SUCCEEDED
 
 
+def test_no_chapter_is_left_out_of_the_subtitles_though_its_times_are_lost(room: Bookroom) -> None:
+    room.render("srt")
+    while not any(step == JOIN and job_id in edition_jobs(room) for job_id, step, _ in room.queue.messages):
+        room.work_off(most=1)
+    del room.jobs.stored[room.chapter_jobs[1].audio_address or ""]
+
+    room.work_off()
+
+    assert room.state is BookState.SUCCEEDED
+    assert "The second chapter." in room.edition("srt").decode()
+
+
 def test_a_store_that_loses_every_chapter_ends_the_edition(room: Bookroom) -> None:
     room.render()
     while not edition_jobs(room):
