@@ -3,8 +3,10 @@
 import hashlib
 import re
 import time
+from itertools import chain
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
@@ -174,8 +176,10 @@ async def delete_cover(book_id: str, services: ServicesDep, caller: BooksDep) ->
 async def get_text(book_id: str, chapter_id: str, services: ServicesDep, caller: ReaderDep) -> Response:
     """Fetch a chapter's marked text: what is spoken of it, to be edited and sent back."""
     book = await own_book(book_id, services, caller)
-    key = book.text_key(chapter_of(book, chapter_id))
-    return StreamingResponse(iterate_in_threadpool(services.objects.read(key)), media_type="text/plain; charset=utf-8")
+    chunks = services.objects.read(book.text_key(chapter_of(book, chapter_id)))
+    first = await to_thread.run_sync(next, chunks, b"")  # before the status goes out, an outage can still be told
+    body = iterate_in_threadpool(chain([first], chunks))
+    return StreamingResponse(body, media_type="text/plain; charset=utf-8")
 
 
 @router.post("/{book_id}/render", status_code=202, response_model=BookStatus, responses=problems(404, 409, 422, 503))

@@ -217,6 +217,15 @@ def test_chapters_are_left_out_renamed_and_reordered(world: World) -> None:
     )
 
 
+def test_a_text_that_the_store_does_not_give_is_an_error_of_the_gateway(world: World) -> None:
+    book = read_book(world)
+    world.objects.outages = 1
+
+    answer = world.client.get(f"/v1/books/{book.id}/chapters/1/text")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+
+
 def test_an_edited_text_is_what_is_spoken_next(world: World) -> None:
     book = rendered(world, read_book(world), states=SPOKEN)
 
