@@ -137,7 +137,7 @@ class _Orders:
     def _make(self, book: Book, chapter: Chapter) -> Ordered:
         fingerprint = chapter_fingerprint(book, chapter)
         text = _text(book, chapter, self.objects)
-        request = chapter_request(book, chapter, text, sample_rate=self.sample_rate)
+        request = chapter_request(_with_its_words(book, text), chapter, text, sample_rate=self.sample_rate)
         ordered = Ordered(chapter, fingerprint, child_id(book.id, f"{chapter.id} {fingerprint} {book.renders}"))
         self.children.create(chapter_job(book, ordered, trace=self.job.trace), request)
         return ordered
@@ -170,6 +170,12 @@ def chapter_job(book: Book, ordered: Ordered, *, trace: str) -> Job:
         kind=JobKind.CHAPTER,
         parent=book.id,
     )
+
+
+def _with_its_words(book: Book, text: str) -> Book:
+    """Return the book with only those pronunciations that a chapter's text may have."""
+    words = narration.words_in(book.voicing.pronunciations, text)
+    return replace(book, voicing=replace(book.voicing, pronunciations=words))
 
 
 def _text(book: Book, chapter: Chapter, objects: ObjectStore) -> str:

@@ -36,6 +36,18 @@ def test_each_included_chapter_becomes_a_job_of_the_bulk_lane(room: Bookroom) ->
     assert room.jobs.jobs[job_id].state is JobState.SUCCEEDED
 
 
+def test_a_chapter_s_request_has_the_pronunciations_of_its_own_words(room: Bookroom) -> None:
+    words = {"new york": "noo yawk", "END": "ent", "船长": "/chuan2 zhang3/", "absent": "ab sent"}
+    room.books.put(replace(room.book, voicing=Voicing("hum", pronunciations=words)))
+    room.rewrite("1", "New\nYork.")
+    room.rewrite("2", "One 船\n长.")
+
+    room.deliver(room.render())
+
+    requests = [room.jobs.requests[one.job].narration for one in room.book.chapters]
+    assert [[*one.pronunciations] for one in requests if one] == [["new york"], ["船长"], ["END"]]
+
+
 def test_rendered_twice_nothing_is_ordered_twice(room: Bookroom) -> None:
     room.deliver(room.render())
     ordered = list(room.children.created)

@@ -35,6 +35,17 @@ class Pronunciations:
         return f"[{word}]({said})" if said.startswith("/") and said.endswith("/") and len(said) > 1 else said
 
 
+def words_in(words: Mapping[str, str], text: str) -> dict[str, str]:
+    """Return the words that marked text may have: each chapter keeps its own, and a dictionary may be long."""
+    bare = _bare(text)
+    return {word: said for word, said in words.items() if _bare(word) in bare}
+
+
+def _bare(text: str) -> str:
+    """Without what may stand between the letters of a word: blanks, the ends of lines, backslashes."""
+    return "".join(text.replace("\\", "").split()).casefold()
+
+
 def _found(word: str, *, any_case: bool) -> str:
     pattern = f"(?i:{re.escape(word)})" if any_case else re.escape(word)
     before = rf"(?<!{_WORD})" if re.match(_WORD, word) else ""
