@@ -26,7 +26,7 @@ EPILOG = (
 
 
 class Loudness(StrEnum):
-    """The names of shared.books.LOUDNESS."""
+    """What the API calls it."""
 
     PODCAST = "podcast"
     PODCAST_16 = "podcast-16"

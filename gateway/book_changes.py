@@ -32,7 +32,9 @@ async def change_book(book: Book, body: BookChange, services: Services, *, at_wo
     """
     offer = await services.known.offer()
     _check_chapters(book, body)
-    edits = {one.id: await _edit(book, one, offer, services) for one in body.chapters}
+    edits: dict[str, dict[str, Any]] = {}
+    for one in body.chapters:
+        edits.setdefault(one.id, {}).update(await _edit(book, one, offer, services))
 
     def changed(now: Book) -> Book:
         return replace(

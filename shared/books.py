@@ -22,7 +22,6 @@ FORMATS = {  # of an edition: content type and extension
     "vtt": ("text/vtt", "vtt"),
     "epub": ("application/epub+zip", "epub"),
 }
-LOUDNESS = ("podcast", "podcast-16", "acx", "none")  # audio/mastering.py says what they are
 
 
 class BookState(StrEnum):
@@ -110,7 +109,7 @@ class Book:
     chapters: tuple[Chapter, ...] = ()  # in the order in which they are to be heard
     wanted: Wanted = Wanted.NOTHING
     formats: tuple[str, ...] = ()  # of the editions that are wanted
-    loudness: str = "podcast"
+    loudness: str = "podcast"  # audio/mastering.py says what there is
     render_job: str = ""
     renders: int = 0  # how often it was begun or gone on with
     editions: tuple[Edition, ...] = ()

@@ -164,8 +164,6 @@ class AsyncChildJobs(Protocol):
 
     async def news(self, parent: str, *, after: str = "") -> list[ParentNews]: ...
 
-    async def forget(self, parent: str) -> None: ...
-
 
 class AsyncRedisChildJobs:
     """The gateway's side."""
@@ -220,13 +218,6 @@ class AsyncRedisChildJobs:
         with translated():
             first = f"({after}" if after else "-"
             return await self._redis.zrange(records.children_key(parent), first, "+", bylex=True, offset=0, num=limit)
-
-    async def forget(self, parent: str) -> None:
-        """Forget the counts and the list; the children are removed one by one."""
-        with translated():
-            await self._redis.delete(
-                records.counts_key(parent), records.children_key(parent), records.events_key(parent)
-            )
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -76,6 +76,3 @@ class InMemoryAsyncChildren:
 
     async def news(self, parent: str, *, after: str = "") -> list[ParentNews]:
         return [one for one in self.told.get(parent, []) if one.id > after]
-
-    async def forget(self, parent: str) -> None:
-        self.told.pop(parent, None)

@@ -119,13 +119,11 @@ def _load_chapter(text: str) -> _Chapter:
 def _encoded(order: EditionOrder, chapter: _Chapter, spoken: Audio, claims: Claims) -> Audio:
     """Return the chapter's audio as the edition has it, stored. What is alike in two editions is made once."""
     runtime = claims.runtime
-    own = (
-        {}
-        if chapter.format == "m4b"
-        else {"chapter": asdict(chapter), "metadata": order.metadata, "cover": order.cover_sha256}
-    )
+    tags: list[object] = []
+    if chapter.format != "m4b":  # of which only the whole has them
+        tags = [chapter.source.title, chapter.number, chapter.count, order.metadata, order.cover_sha256]
     address = fingerprint(
-        "chapter", ENCODING, spoken.address, spoken.sha256, chapter.format, order.loudness, chapter.sample_rate, own
+        "chapter", ENCODING, spoken.address, spoken.sha256, chapter.format, order.loudness, chapter.sample_rate, tags
     )
     edition = EDITIONS[chapter.format]
     key = audio_key(address, extension=edition.chapter_extension)

@@ -12,7 +12,7 @@ from shared import jobs as lifecycle
 from shared.advance import Books, Children, advance, jobs_of
 from shared.books import Book, Chapter, Wanted, chapter_fingerprint, chapter_request, usable
 from shared.children import child_id
-from shared.errors import AudioMissing, BookNotFound, InvalidMarks, NoCatalogue, StoreUnavailable
+from shared.errors import AudioMissing, BookNotFound, InvalidMarks, NoCatalogue, StoreUnavailable, UnknownEmotion
 from shared.jobs import Job, JobKind, Lane, Outcome
 from shared.ports import Catalogue, ObjectStore
 from shared.voices import VoiceFinder
@@ -51,7 +51,7 @@ def render(job: Job, lease: Lease, runtime: Runtime) -> None:
     catalogue = runtime.jobs.catalogue()
     if catalogue is None:
         raise NoCatalogue
-    check_voices(book, catalogue)
+    check_voicing(book, catalogue)
     orders = _Orders(job, runtime.objects, books, children, catalogue.sample_rate)
     check_marks(book, orders.unspoken(book), catalogue, lease, runtime.objects)
     while book and orders.wanted(book) and (left := orders.unspoken(book)):
@@ -67,11 +67,14 @@ def stores(runtime: Runtime) -> tuple[Books, Children]:
     return runtime.books, runtime.children
 
 
-def check_voices(book: Book, catalogue: Catalogue) -> None:
-    """Raise UnknownVoice or InvalidBlend for a voice that the engine has not."""
+def check_voicing(book: Book, catalogue: Catalogue) -> None:
+    """Raise UnknownVoice, InvalidBlend or UnknownEmotion for what the engine has not, or not any more."""
     finder = VoiceFinder(catalogue.voices)
     for voice in dict.fromkeys(_voices(book)):
         finder.find(voice, blends=catalogue.blends)
+    for emotion in (book.voicing.emotion, *(chapter.emotion for chapter in book.included if chapter.emotion)):
+        if emotion not in catalogue.emotions and not catalogue.free_text_emotion:
+            raise UnknownEmotion(emotion, catalogue.emotions)
 
 
 def _voices(book: Book) -> Iterator[str]:

@@ -279,6 +279,14 @@ def test_a_book_that_could_not_be_read_says_why(world: World) -> None:
     assert "the file is damaged" in refused.json()["detail"]
 
 
+def test_a_chapter_that_is_named_twice_is_changed_twice(world: World) -> None:
+    book = read_book(world)
+
+    shown = change(world, book.id, chapters=[{"id": "1", "title": "First"}, {"id": "1", "included": False}]).json()
+
+    assert (shown["chapters"][0]["title"], shown["chapters"][0]["included"]) == ("First", False)
+
+
 def test_a_change_does_not_stop_a_render_that_began_meanwhile(world: World) -> None:
     book = read_book(world)
     change = world.books.change

@@ -126,6 +126,17 @@ def test_a_voice_that_the_engine_has_not_ends_it_with_its_name(room: Bookroom) -
     assert room.state is BookState.FAILED
 
 
+def test_an_emotion_that_the_engine_has_no_more_ends_it_with_its_name(room: Bookroom) -> None:
+    room.books.put(room.book.with_chapter(replace(room.book.chapters[1], emotion="angry")))
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.code == "unknown_emotion"
+
+
 def test_a_mark_that_can_t_be_followed_is_told_before_anything_is_spoken(room: Bookroom) -> None:
     room.rewrite("1", "[voice: Hum]Known by its name.")
     room.rewrite("2", "[voice: nobody]One.\n\n[emotion: odd]Two.")
