@@ -14,7 +14,7 @@ Loudness = Literal["podcast", "podcast-16", "acx", "none"]
 MetadataName = Literal["title", "author", "language", "publisher", "year", "description", "identifier", "subject"]
 MetadataText = Annotated[str, StringConstraints(max_length=10_000)]
 VoiceName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 ChapterId = Annotated[str, StringConstraints(min_length=1, max_length=20)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 

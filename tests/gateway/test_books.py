@@ -249,6 +249,7 @@ def test_an_edited_text_is_what_is_spoken_next(world: World) -> None:
         ({"chapters": [{"id": "1", "emotion": "furious"}]}, "unknown_emotion"),
         ({"loudness": "loud"}, "invalid_value"),
         ({"metadata": {"isbn": "1"}}, "invalid_value"),
+        ({"pronunciations": {"gif": " "}}, "invalid_value"),
     ],
 )
 def test_a_wrong_change_changes_nothing(world: World, body: dict[str, object], code: str) -> None:
