@@ -1,5 +1,7 @@
 """What happens to a book or batch, as server-sent events: the changes of its jobs, and of its own record."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from shared.errors import StoreUnavailable
 
 RETRY_MILLISECONDS = 2000  # after which a client whose stream broke off comes again
 LONGEST_PAUSE_SECONDS = 5.0  # between two looks; a change is told at once
+REST = 4  # times as long as a look took: a book has up to thousands of jobs, and each of them changes often
 
 Seen = TypeVar("Seen")
 
@@ -47,6 +50,7 @@ async def told(  # noqa: PLR0913 - every argument by name
     yield ServerSentEvent(retry=RETRY_MILLISECONDS)  # something to pass on at once, for proxies
     async with services.jobs.watch(parent) as changed:
         while True:
+            began = time.monotonic()
             try:
                 seen = await look()  # before the news: what is at rest then, has none after these
                 news: Sequence[ParentNews] = await services.children.news(parent, after=after)
@@ -55,6 +59,7 @@ async def told(  # noqa: PLR0913 - every argument by name
                     return
                 await changed(LONGEST_PAUSE_SECONDS)
                 continue
+            looking = time.monotonic() - began
             if seen is None:
                 return
             for one in news:
@@ -63,3 +68,4 @@ async def told(  # noqa: PLR0913 - every argument by name
             if at_rest(seen) or request.app.state.leaving():
                 return
             await changed(LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(REST * looking)

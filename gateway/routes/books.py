@@ -1,5 +1,6 @@
 """Books: send, look, list, change, render, pause, go on, delete."""
 
+import asyncio
 import hashlib
 import re
 import time
@@ -19,6 +20,7 @@ from gateway.book_showing import status, summary
 from gateway.book_submission import NewBook, submit_book
 from gateway.dependencies import BooksDep, ReaderDep, Services, ServicesDep
 from gateway.owned import is_over, own_book
+from gateway.parent_events import REST
 from gateway.receiving import fetched, form, json_body, received
 from gateway.routes.jobs import LONGEST_WAIT_SECONDS
 from gateway.routes.problems import problems
@@ -247,12 +249,14 @@ async def _awaited(book_id: str, services: Services, caller: Caller, *, seconds:
     deadline = time.monotonic() + seconds
     async with services.jobs.watch(book_id) as changed:
         while True:
+            began = time.monotonic()
             looked = await look(await own_book(book_id, services, caller), services)
-            left = deadline - time.monotonic()
+            looking, left = time.monotonic() - began, deadline - time.monotonic()
             news = not presenting.matches(known, _etag(looked, services)) if known else looked.state in _AT_REST
             if news or left <= 0:
                 return looked
             await changed(left)
+            await asyncio.sleep(REST * looking)
 
 
 def _etag(looked: Looked, services: Services) -> str:
