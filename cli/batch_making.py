@@ -161,6 +161,6 @@ def _bar() -> Generator[Callable[["Json"], None]]:
             told, jobs = batch["progress"], batch["progress"]["jobs"]
             done = told["errors"] + sum(count for state, count in jobs.items() if state not in ("queued", "running"))
             eta = f", about {batch['eta_seconds']:.0f} s to go" if batch["eta_seconds"] else ""
-            bar.update(task, description=batch["state"] + eta, total=told["lines"], completed=done)
+            bar.update(task, description=batch["state"] + eta, total=told["lines"], completed=min(done, told["lines"]))
 
         yield show

@@ -67,7 +67,7 @@ def _eta_seconds(view: BatchView, load: LaneLoad) -> float | None:
 
 @dataclass(frozen=True)
 class Line:
-    """A line, and what became of it: a job with or without audio, or an error."""
+    """A line, and what became of it: a job with or without audio, or an error; or why it was not tried again."""
 
     number: int
     job: Job | None = None
@@ -98,10 +98,8 @@ async def lines_between(batch: Batch, services: Services, *, first: int, last: i
     errors = await to_thread.run_sync(_errors_between, batch, services, first, last)
     found: list[Line] = []
     for number, job, its_audio in zip(numbers, jobs, audio, strict=True):
-        if job:
-            found.append(Line(number, job, its_audio))
-        elif number in errors:
-            found.append(Line(number, error=errors[number]))
+        if job or number in errors:
+            found.append(Line(number, job, its_audio, errors.get(number)))
     return found
 
 
@@ -118,7 +116,7 @@ def result(line: Line) -> LineResult:
     job, audio, why = line.job, line.audio, line.error or (line.job.failure if line.job else None)
     return LineResult(
         line=line.number,
-        custom_id=line.error.custom_id if line.error else line.job.custom_id if line.job else "",
+        custom_id=line.error.custom_id if line.error else job.custom_id if job else "",
         job_id=job.id if job else None,
         state=job.state if job else "rejected",
         file=line.file if audio else None,

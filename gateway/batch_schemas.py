@@ -51,7 +51,7 @@ class BatchJobs(BaseModel):
 class BatchProgress(BaseModel):
     lines: int = Field(description="Of the file, with blank ones.")
     lines_read: int = Field(description="So many became a job or an error.")
-    errors: int = Field(description="Lines that are no jobs: GET …/errors.")
+    errors: int = Field(description="Lines that are no jobs, or whose job a quota kept from another try: GET …/errors.")
     jobs: BatchJobs = Field(description="How many are in each state.")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import uuid_utils
@@ -66,13 +66,14 @@ async def submit_batch(found: BatchFile, services: Services, *, key: str, tenant
 
 async def terms_of(tenant: str, offer: Offer, services: Services) -> Terms:
     settings = services.settings
-    limits = await services.quotas.limits(tenant)
+    limits = replace(await services.quotas.limits(tenant), concurrent_jobs=0)  # a batch's jobs are none of those
     return Terms(settings.max_text_characters, default_voice(offer.catalogue, settings), limits)
 
 
 async def begin_pass(batch: Batch, services: Services) -> None:
     """Record the job of the batch's pass, and enqueue it. Done twice, it is done once."""
     recorded = await services.jobs.create(batch.pass_job(now=time.time()), NO_SPEECH)
+    await services.batches.begun(batch.id)
     try:
         for step in recorded.ready if isinstance(recorded, Recorded) else ():
             await services.queue.enqueue(step.job_id, step.step, lane=step.lane)

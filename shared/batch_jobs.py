@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from shared import records
@@ -11,8 +11,7 @@ from shared.batches import Batch
 from shared.changes import creation_argument, reopening_argument
 from shared.children import RedisChildJobs
 from shared.errors import QuotaExceeded
-from shared.fair import ready_steps
-from shared.job_store import CHANGED, recorded, translated
+from shared.job_store import recorded, translated
 from shared.jobs import Job, JobState, SpeechRequest, Step, reopened
 from shared.limits import Limits
 from shared.ports import Catalogue, StepRef
@@ -32,7 +31,7 @@ class BatchJobs(Protocol):
     def create_all(
         self, jobs: Sequence[tuple[Job, SpeechRequest]], *, limits: Limits
     ) -> list[bool | QuotaExceeded]: ...
-    def again(self, job_id: str) -> bool: ...
+    def again(self, job_id: str, *, limits: Limits) -> bool | QuotaExceeded: ...
     def cancel(self, job_id: str) -> None: ...
     def jobs(self, ids: Sequence[str]) -> list[Job | None]: ...
     def page(self, parent: str, *, after: str, limit: int) -> list[str]: ...
@@ -73,8 +72,12 @@ class RedisBatchJobs(RedisChildJobs):
             return error
         return True
 
-    def again(self, job_id: str) -> bool:
-        """Have a child that failed or was cancelled tried again, when it is its turn; whether it is."""
+    def again(self, job_id: str, *, limits: Limits) -> bool | QuotaExceeded:
+        """Have a child that failed or was cancelled tried again, when it is its turn; whether it is, or why not.
+
+        It counts for today: what it did not use was given back to the day on which it was made.
+        """
+        now = time.time()
         with translated():
             while raw := self._redis.get(records.job_key(job_id)):
                 job = records.load_job(raw)
@@ -83,10 +86,13 @@ class RedisBatchJobs(RedisChildJobs):
                 stored: dict[str, str] = self._redis.hgetall(records.steps_key(job_id))
                 found = {name: records.load_step(name, step) for name, step in stored.items()}
                 open_job, names = reopened(job, found.values())
+                open_job = replace(open_job, created_at=now)
                 left = [Step(name, counted=name in found and found[name].counted) for name in names]
-                argument = reopening_argument(raw, job, open_job, left, now=time.time(), windows=self._windows)
+                argument = reopening_argument(raw, job, open_job, left, now=now, windows=self._windows, limits=limits)
                 reply, *more = self._commit(args=[argument])
-                if reply == CHANGED:
-                    self._send_ready(ready_steps(more[1]))
-                    return True
+                if reply:
+                    ready: list[StepRef] = []
+                    made = self._made(open_job, limits, [reply, *more], ready)
+                    self._send_ready(ready)
+                    return made
         return False

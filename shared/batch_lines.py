@@ -79,7 +79,7 @@ class LineReader:
         if line.text is None:
             if not template:
                 raise InvalidLine("missing_field", "text: Field required, for the batch has no template")
-            return filled(template, line.variables)
+            return filled(template, line.variables, longest=self._batch.terms.longest_text)
         if line.variables:
             if template:
                 raise TextTwice

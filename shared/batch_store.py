@@ -15,11 +15,13 @@ from shared.limits import Limits
 from shared.ports import Catalogue
 
 EXPIRING = "batches:expiring"  # ids of all batches, by when the sweeper has to look at them
+BEGINNING = "batches:beginning"  # ids of those whose pass has no job yet, by since when
 
 # Write the record if it is as it was read, with its indexes.
-# KEYS: batch, its tenant's batches, expiring, its events, garbage, uploading, idempotency key or what is no key.
-# ARGV: was, new, id, look at or "", event, channel, source, value of the idempotency key or "", its seconds, now,
-#   garbage...
+# KEYS: batch, its tenant's batches, expiring, its events, garbage, uploading, idempotency key or what is no key,
+#   beginning.
+# ARGV: was, new, id, look at ("": no pass begins; 0: it is deleted), event, channel, source, value of the idempotency
+#   key or "", its seconds, now, garbage...
 # Returns 1, 0 if it had changed before, or whose the idempotency key is.
 WRITE = """
 if ARGV[8] ~= '' then
@@ -29,8 +31,11 @@ end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 if ARGV[8] ~= '' then redis.call('SET', KEYS[7], ARGV[8], 'EX', ARGV[9]) end
 redis.call('SET', KEYS[1], ARGV[2])
-redis.call('ZADD', KEYS[2], 0, ARGV[3])
-if ARGV[4] ~= '' then redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3]) end
+if ARGV[4] ~= '' then
+  if ARGV[4] == '0' then redis.call('ZREM', KEYS[2], ARGV[3]) else redis.call('ZADD', KEYS[2], 0, ARGV[3]) end
+  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
+  redis.call('ZADD', KEYS[8], ARGV[10], ARGV[3])
+end
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', 200, '*', 'data', ARGV[5])
 redis.call('PUBLISH', ARGV[6], ARGV[3])
 redis.call('ZREM', KEYS[6], ARGV[7])
@@ -73,7 +78,7 @@ def _arguments(  # noqa: PLR0913 - every argument by name
     raw: str, batch: Batch, *, look_at: float | None, key: str = "", fingerprint: str = "", garbage: Sequence[str] = ()
 ) -> dict[str, list[Any]]:
     names = [batch_key(batch.id), batches_key(batch.tenant), EXPIRING, records.events_key(batch.id)]
-    names += [records.GARBAGE, records.UPLOADING, _key_key(batch.tenant, key)]
+    names += [records.GARBAGE, records.UPLOADING, _key_key(batch.tenant, key), BEGINNING]
     event = {"batch": batch.id, "wanted": batch.wanted, "lines_read": batch.lines_read}
     owner = json.dumps([batch.id, fingerprint]) if key else ""
     look = "" if look_at is None else str(look_at)
@@ -120,6 +125,16 @@ class RedisBatches:
         with translated():
             self._redis.zadd(EXPIRING, {batch_id: at}, xx=True)
 
+    def not_begun(self, *, before: float, limit: int) -> list[str]:
+        """Return the ids of batches that were recorded until then, and whose pass has no job yet."""
+        with translated():
+            return self._redis.zrange(BEGINNING, "-inf", before, byscore=True, offset=0, num=limit)
+
+    def begun(self, batch_id: str) -> None:
+        """Its pass has a job."""
+        with translated():
+            self._redis.zrem(BEGINNING, batch_id)
+
     def unlisted(self, batch_id: str) -> None:
         """There is no such batch."""
         with translated():
@@ -137,7 +152,7 @@ class RedisBatches:
             pipeline.zadd(records.GARBAGE, dict.fromkeys(batch.keys, time.time()))
             pipeline.delete(batch_key(batch.id), records.events_key(batch.id))
             pipeline.delete(records.counts_key(batch.id), records.children_key(batch.id))
-            for index in (batches_key(batch.tenant), EXPIRING):
+            for index in (batches_key(batch.tenant), EXPIRING, BEGINNING):
                 pipeline.zrem(index, batch.id)
             pipeline.execute()
 
@@ -155,6 +170,10 @@ class AsyncBatches(Protocol):
         Raises:
             BatchConflict: the key belongs to a batch with another fingerprint.
         """
+        ...
+
+    async def begun(self, batch_id: str) -> None:
+        """Its pass has a job. Until this is told, the sweeper sees to it that there will be one."""
         ...
 
     async def view(self, batch_id: str) -> BatchView | None: ...
@@ -199,6 +218,10 @@ class AsyncRedisBatches:
                     return found
                 await self._redis.delete(_key_key(batch.tenant, key))  # it was deleted: the key is free
 
+    async def begun(self, batch_id: str) -> None:
+        with translated():
+            await self._redis.zrem(BEGINNING, batch_id)
+
     async def view(self, batch_id: str) -> BatchView | None:
         return next(iter(await self._views([batch_id])), None)
 
@@ -209,7 +232,7 @@ class AsyncRedisBatches:
                 changed = decide(batch)
                 if changed is None or changed == batch:
                     return batch
-                look_at = 0.0 if changed.wanted is Wanted.DELETE else time.time() + batch.keep_seconds
+                look_at = 0 if changed.wanted is Wanted.DELETE else time.time() + batch.keep_seconds
                 if await self._write(**_arguments(raw, changed, look_at=look_at, garbage=garbage(batch))) == 1:
                     return changed
         return None
@@ -234,8 +257,9 @@ class AsyncRedisBatches:
                     pipeline.get(batch_key(batch.id))
                     pipeline.hgetall(records.counts_key(batch.id))
                     pipeline.get(records.job_key(batch.ingest_job))
+                    pipeline.zscore(BEGINNING, batch.id)
                 replies = await pipeline.execute()
-        views = [_view(*replies[n : n + 3]) for n in range(0, len(replies), 3) if replies[n]]
+        views = [_view(*replies[n : n + 4]) for n in range(0, len(replies), 4) if replies[n]]
         passes = {batch.id: batch.passes for batch in known}
         if any(view.batch.passes != passes[view.batch.id] for view in views):  # another pass was begun in between
             return await self._views(ids)
@@ -245,6 +269,6 @@ class AsyncRedisBatches:
         await self._redis.aclose()
 
 
-def _view(raw: str, counts: dict[str, int], raw_ingest: str | None) -> BatchView:
+def _view(raw: str, counts: dict[str, int], raw_ingest: str | None, beginning: float | None) -> BatchView:
     ingest = records.load_job(raw_ingest) if raw_ingest else None
-    return BatchView(load(raw), without_pass(counts, ingest), ingest)
+    return BatchView(load(raw), without_pass(counts, ingest), ingest, beginning=beginning is not None)

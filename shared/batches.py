@@ -78,7 +78,10 @@ class Batch:
     @property
     def ingest_job(self) -> str:
         """The id of the job that does this pass."""
-        return child_id(self.id, f"pass {self.passes}")
+        return self.job_of_pass(self.passes)
+
+    def job_of_pass(self, number: int) -> str:
+        return child_id(self.id, f"pass {number}")
 
     @property
     def keys(self) -> list[str]:
@@ -136,6 +139,7 @@ class BatchView:
     batch: Batch
     counts: Mapping[JobState, int]  # without the job of the pass
     ingest: Job | None
+    beginning: bool = False  # its pass has no job yet
 
     @property
     def open(self) -> int:
@@ -150,7 +154,7 @@ class BatchView:
     def state(self) -> BatchState:
         if self.batch.wanted is not Wanted.SPEAK:
             return BatchState.CANCELLED
-        if self.ingest and not self.ingest.finished:
+        if not self.ingest.finished if self.ingest else self.beginning:
             return BatchState.INGESTING
         if self.batch.bytes_read < self.batch.source_bytes:  # its pass ended before the file did
             return BatchState.FAILED

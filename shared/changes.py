@@ -168,7 +168,14 @@ def refusal_argument(raw_job: str, was: Job, job: Job, *, key: str) -> str:
 
 
 def reopening_argument(  # noqa: PLR0913 - every argument by name
-    raw_job: str, was: Job, job: Job, steps: Sequence[Step], *, now: float, windows: Windows | None = None
+    raw_job: str,
+    was: Job,
+    job: Job,
+    steps: Sequence[Step],
+    *,
+    now: float,
+    windows: Windows | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> str:
     """Return the argument of `commit.lua` that has these steps of a finished job done again, and its join.
 
@@ -188,7 +195,8 @@ def reopening_argument(  # noqa: PLR0913 - every argument by name
         shares = [share(job.tenant, lane, NOTHING_GOES, now=now, back=members) for lane, members in by_lane.items()]
     else:
         shares = [_arriving(job, lane, members, windows, now) for lane, members in by_lane.items()]
-    argument = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
+    argument: dict[str, Any] = {"job": [records.job_key(job.id), raw_job], "commands": commands, "shares": shares}
+    argument["limits"] = limits_argument(job, limits)
     return json.dumps(argument, ensure_ascii=False)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from string import Formatter
 
-from shared.errors import InvalidTemplate, MissingVariable, UnknownVariable
+from shared.errors import InvalidTemplate, MissingVariable, TextTooLong, UnknownVariable
 
 Variables = Mapping[str, str | int | float]
 
@@ -25,10 +25,11 @@ def pieces_of(template: str) -> list[tuple[str, str]]:
     return pieces
 
 
-def filled(template: str, variables: Variables) -> str:
+def filled(template: str, variables: Variables, *, longest: int) -> str:
     """Return the text that the template is with these variables.
 
     Raises:
+        TextTooLong: it would have more characters than `longest`; a name may stand in it ten thousand times.
         MissingVariable, UnknownVariable: they are not those that the template has.
     """
     pieces = pieces_of(template)
@@ -37,4 +38,8 @@ def filled(template: str, variables: Variables) -> str:
         raise MissingVariable(missing)
     if unknown := sorted(variables.keys() - names):
         raise UnknownVariable(unknown, sorted(names))
-    return "".join(literal + (str(variables[name]) if name else "") for literal, name in pieces)
+    values = {name: str(value) for name, value in variables.items()} | {"": ""}
+    length = sum(len(literal) + len(values[name]) for literal, name in pieces)
+    if length > longest:
+        raise TextTooLong(length, limit=longest)
+    return "".join(literal + values[name] for literal, name in pieces)

@@ -1,15 +1,17 @@
-"""Lets batches go that were deleted, or whose time is over, with all they have."""
+"""Looks after batches: begins what a gateway could not, and lets those go whose time is over, with all they have."""
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from shared.batches import Batch, Wanted
+from shared.batches import NO_SPEECH, Batch, Wanted
+from shared.jobs import Job, SpeechRequest
 
 log = logging.getLogger(__name__)
 
 BATCHES_A_ROUND = 100
+BEGINNING_SECONDS = 60.0  # from a batch's record to its pass's job: a gateway that takes longer is gone
 CHILDREN_AT_ONCE = 500
 SECONDS_A_ROUND = 5.0  # a batch may have a hundred thousand jobs: the rest is for later rounds
 
@@ -18,6 +20,8 @@ class Batches(Protocol):
     """What is needed of shared.batch_store.RedisBatches."""
 
     def get(self, batch_id: str) -> Batch | None: ...
+    def not_begun(self, *, before: float, limit: int) -> list[str]: ...
+    def begun(self, batch_id: str) -> None: ...
     def due(self, *, now: float, limit: int) -> list[str]: ...
     def look_later(self, batch_id: str, at: float) -> None: ...
     def last_change(self, batch: Batch) -> float: ...
@@ -28,6 +32,7 @@ class Batches(Protocol):
 class Children(Protocol):
     """What is needed of shared.children.RedisChildJobs."""
 
+    def create(self, job: Job, request: SpeechRequest) -> bool: ...
     def page(self, parent: str, *, after: str, limit: int) -> Sequence[str]: ...
 
 
@@ -45,6 +50,19 @@ class BatchCare:
     ) -> None:
         self._batches, self._children, self._records = batches, children, records
         self._clock = clock
+
+    def begin(self, go_on: Callable[[], bool]) -> None:
+        """Begin the passes of batches whose gateway died before it could; the pass before may not have been ended."""
+        before = self._clock() - BEGINNING_SECONDS
+        for batch_id in self._batches.not_begun(before=before, limit=BATCHES_A_ROUND):
+            if not go_on():
+                return
+            batch = self._batches.get(batch_id)
+            if batch and batch.wanted is not Wanted.DELETE:
+                self._records.remove(batch.job_of_pass(batch.passes - 1), now=self._clock())
+                self._children.create(batch.pass_job(now=self._clock()), NO_SPEECH)
+                log.warning("a batch's pass was begun for its gateway", extra={"batch": batch_id})
+            self._batches.begun(batch_id)
 
     def expire(self, go_on: Callable[[], bool]) -> None:
         """Remove the jobs of batches that are to go, then forget the batches; their objects are garbage then.

@@ -72,9 +72,10 @@ class Parents(Protocol):
     def expire(self, go_on: Callable[[], bool]) -> None: ...
 
 
-class Expiring(Protocol):
+class Batches(Protocol):
     """What is needed of sweeper.batches.BatchCare."""
 
+    def begin(self, go_on: Callable[[], bool]) -> None: ...
     def expire(self, go_on: Callable[[], bool]) -> None: ...
 
 
@@ -93,7 +94,7 @@ class Servers:
     objects: Objects
     pods: WorkerPods | None = None  # None: it does not look after them
     books: Parents | None = None
-    batches: Expiring | None = None
+    batches: Batches | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Sweeper:
             self._parts["books"] = partial(servers.books.advance, self._go_on)
             self._parts["expire_books"] = partial(servers.books.expire, self._go_on)
         if servers.batches:
+            self._parts["batches"] = partial(servers.batches.begin, self._go_on)
             self._parts["expire_batches"] = partial(servers.batches.expire, self._go_on)
         if servers.pods:
             self._parts["pods"] = partial(self._spare_busy, servers.pods)

@@ -21,6 +21,7 @@ class InMemoryAsyncBatches:
         self.keys: dict[tuple[str, str], tuple[str, str]] = {}
         self.garbage: list[str] = []
         self.uploads: set[str] = set()
+        self.beginning: set[str] = set()
 
     async def uploading(self, key: str) -> None:
         self.uploads.add(key)
@@ -34,8 +35,12 @@ class InMemoryAsyncBatches:
         if key:
             self.keys[batch.tenant, key] = (batch.id, fingerprint)
         self.uploads.discard(batch.source_key)
+        self.beginning.add(batch.id)
         self.batches[batch.id] = batch
         return batch
+
+    async def begun(self, batch_id: str) -> None:
+        self.beginning.discard(batch_id)
 
     async def view(self, batch_id: str) -> BatchView | None:
         batch = self.batches.get(batch_id)
@@ -44,7 +49,7 @@ class InMemoryAsyncBatches:
         theirs = [job for job in self.records.jobs.values() if job.parent == batch_id]
         ingest = self.records.jobs.get(batch.ingest_job)
         counts = {str(state): sum(job.state is state for job in theirs) for state in JobState}
-        return BatchView(batch, without_pass(counts, ingest), ingest)
+        return BatchView(batch, without_pass(counts, ingest), ingest, beginning=batch_id in self.beginning)
 
     async def change(self, batch_id: str, decide: Decide, *, garbage: Callable[[Batch], Sequence[str]]) -> Batch | None:
         batch = self.batches.get(batch_id)
@@ -53,6 +58,7 @@ class InMemoryAsyncBatches:
             return batch
         self.garbage += garbage(batch)
         self.batches[batch_id] = changed
+        self.beginning.add(batch_id)
         return changed
 
     async def page(self, tenant: str, *, before: str | None, limit: int) -> list[BatchView]:
@@ -92,15 +98,17 @@ class InMemoryBatchJobs:
     def create_all(self, jobs: Sequence[tuple[Job, SpeechRequest]], *, limits: Limits) -> list[bool | QuotaExceeded]:
         outcomes: list[bool | QuotaExceeded] = []
         for job, request in jobs:
-            outcomes.append(self.refused.get(job.id) or job.id not in self.records.jobs)
+            outcomes.append(job.id not in self.records.jobs and (self.refused.get(job.id) or True))
             if outcomes[-1] is True:
                 self.records.add(job, request)
         return outcomes
 
-    def again(self, job_id: str) -> bool:
+    def again(self, job_id: str, *, limits: Limits) -> bool | QuotaExceeded:
         job = self.records.jobs[job_id]
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             return False
+        if job_id in self.refused:
+            return self.refused[job_id]
         open_job = replace(job, state=JobState.QUEUED, failure=None, finished_at=None)
         self.records.add(open_job, self.records.requests[job_id])
         return True

@@ -59,6 +59,7 @@ def ingest(job: Job, lease: Lease, runtime: Runtime) -> None:
         raise RuntimeError("only assembly workers read batches")
     batch = runtime.batches.records.get(job.parent)
     if batch is None or not _wants(batch, job):
+        runtime.batches.jobs.cancel(job.id)  # or the sweeper would send it for ever
         raise StepLost(Outcome.MISSING)
     this_pass = _Pass(job, batch, runtime.batches, runtime.objects, lease)
     if batch.wanted is Wanted.SPEAK:
@@ -118,20 +119,22 @@ class _Pass:
 
     def _record(self, made: Sequence[_Made]) -> list[LineError]:
         """Record the jobs; return an error for each that is more than its tenant may have."""
-        jobs, errors = self.batches.jobs, list[LineError]()
-        outcomes = jobs.create_all([(one.job, one.request) for one in made], limits=self.batch.terms.limits)
-        for one, outcome in zip(made, outcomes, strict=True):
+        jobs, limits, errors = self.batches.jobs, self.batch.terms.limits, list[LineError]()
+        outcomes = jobs.create_all([(one.job, one.request) for one in made], limits=limits)
+        for one, made_new in zip(made, outcomes, strict=True):
+            outcome = made_new
+            if not outcome and self.batch.passes > 1:
+                outcome = jobs.again(one.job.id, limits=limits)
             if isinstance(outcome, QuotaExceeded):
                 errors.append(LineError(one.line, one.job.custom_id, outcome.code, str(outcome)))
-            elif not outcome and self.batch.passes > 1:
-                jobs.again(one.job.id)
         return errors
 
     def _done(self, portion: Sequence[FileLine], made: Sequence[_Made], errors: list[LineError]) -> None:
         """Keep what is wrong with the lines, and note how far the pass is."""
         key, last = self.batch.errors_key(portion[0].number), portion[-1]
         if errors:
-            data = "".join(f"{json.dumps(asdict(error), ensure_ascii=False)}\n" for error in _in_order(errors)).encode()
+            told = "".join(f"{json.dumps(asdict(error), ensure_ascii=False)}\n" for error in _in_order(errors))
+            data = told.encode(errors="replace")  # what a line says may be no text, as half of a pair of surrogates
             self.objects.put(key, io.BytesIO(data), length=len(data), content_type="application/jsonl")
 
         def done(now: Batch) -> Batch | None:

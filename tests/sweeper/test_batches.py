@@ -1,9 +1,10 @@
-"""The sweeper lets batches go that were deleted, or whose time is over."""
+"""The sweeper begins what a gateway could not, and lets batches go that were deleted, or whose time is over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from shared.batches import Batch, Terms, Wanted
+from shared.jobs import Job, SpeechRequest
 from sweeper.batches import BatchCare
 
 BATCH = Batch("0199f0c2-7d5e-7c3a-9b1f-3f2a4c5d6e7f", "default", 0.0, 10, "", 1, Terms(100), keep_seconds=100)
@@ -18,6 +19,7 @@ class Room:
     changed_at: float = 0.0
     jobs: list[str] = field(default_factory=lambda: ["a", "b", "c"])
     now: float = 1000.0
+    beginning: dict[str, float] = field(default_factory=dict[str, float])
 
     def get(self, batch_id: str) -> Batch | None:
         return self.batches.get(batch_id)
@@ -31,6 +33,16 @@ class Room:
     def last_change(self, batch: Batch) -> float:
         return self.changed_at
 
+    def not_begun(self, *, before: float, limit: int) -> list[str]:
+        return [one for one, since in self.beginning.items() if since <= before][:limit]
+
+    def begun(self, batch_id: str) -> None:
+        del self.beginning[batch_id]
+
+    def create(self, job: Job, request: SpeechRequest) -> bool:
+        self.jobs.append(job.id)
+        return True
+
     def unlisted(self, batch_id: str) -> None:
         del self.due_at[batch_id]
 
@@ -41,7 +53,7 @@ class Room:
         return [one for one in self.jobs if one > after][:limit]
 
     def remove(self, job_id: str, *, now: float) -> None:
-        self.jobs.remove(job_id)
+        self.jobs = [one for one in self.jobs if one != job_id]
 
     def swept(self, go_on: Callable[[], bool] = lambda: True) -> None:
         BatchCare(self, self, self, clock=lambda: self.now).expire(go_on)
@@ -97,3 +109,14 @@ def test_what_is_listed_and_not_there_is_taken_off_the_list() -> None:
     room.swept()
 
     assert not room.due_at
+
+
+def test_a_pass_is_begun_whose_gateway_died_before_it_could() -> None:
+    batch = replace(BATCH, passes=2)
+    room = Room(batches={batch.id: batch}, jobs=[batch.job_of_pass(1)], beginning={batch.id: 990.0})
+
+    BatchCare(room, room, room, clock=lambda: 1000.0).begin(lambda: True)
+    assert room.jobs == [batch.job_of_pass(1)]  # its gateway may be at it
+
+    BatchCare(room, room, room, clock=lambda: 1051.0).begin(lambda: True)
+    assert (room.jobs, room.beginning) == ([batch.job_of_pass(2)], {})

@@ -104,6 +104,7 @@ def test_each_wrong_line_has_its_reason_and_hinders_no_other(room: Room) -> None
         {"text": "Hi", "speed": 9},
         {"text": "Hi", "variables": {"a": "b"}},
         b"x" * (1024 * 1024 + 1),
+        b'{"custom_id": "\\ud800", "text": "half of a pair"}',
         {"text": "Good too"},
     )
 
@@ -119,9 +120,10 @@ def test_each_wrong_line_has_its_reason_and_hinders_no_other(room: Room) -> None
         (9, "out_of_range"),
         (10, "unknown_variable"),
         (11, "line_too_long"),
+        (12, "invalid_value"),
     ]
-    assert room.batch.lines_wrong == 9
-    assert {job.id for job in room.made} == {room.batch.line_job(1), room.batch.line_job(12)}
+    assert room.batch.lines_wrong == 10
+    assert {job.id for job in room.made} == {room.batch.line_job(1), room.batch.line_job(13)}
 
 
 def test_a_pass_that_was_broken_off_goes_on_where_it_was(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +187,30 @@ def test_a_line_over_the_quota_is_rejected_and_taken_when_it_is_retried(room: Ro
 
     assert (room.errors, room.batch.lines_wrong) == ([], 0)
     assert room.line(2)[0].state is JobState.QUEUED
+
+
+def test_another_try_needs_the_quota_of_today(room: Room) -> None:
+    room.put(*many(1), passes=3, terms=Terms(100, limits=Limits(characters_per_day=10)))
+    room.work()
+    job_id = room.batch.line_job(1)
+    room.jobs.cancel(job_id)  # what it did not use is given back
+    room.jobs.refused = {job_id: QuotaExceeded(Quota.CHARACTERS, limit=10, used=8, wanted=8)}
+    room.batches.batches[BATCH.id] = room.batch.again(Wanted.SPEAK)
+    room.begin()
+    room.work()
+
+    assert (room.errors, room.line(1)[0].state) == ([(1, "quota_exceeded")], JobState.CANCELLED)
+
+
+def test_a_pass_that_nobody_wants_any_more_ends(room: Room) -> None:
+    room.put(*many(1))
+    old = room.pass_job
+    room.batches.batches[BATCH.id] = room.batch.again(Wanted.CANCEL)
+
+    with pytest.raises(StepLost):
+        work_on_pass(old, room.records, room.batches, room.jobs, room.objects)
+
+    assert room.records.jobs[old.id].state is JobState.CANCELLED  # or the sweeper would send it for ever
 
 
 def test_without_a_catalogue_it_is_tried_again(room: Room) -> None:
