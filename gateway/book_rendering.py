@@ -13,13 +13,14 @@ from gateway.admission import most_ahead, overloaded
 from gateway.book_submission import NOTHING_SPOKEN, child, enqueue
 from gateway.dependencies import Services
 from gateway.metrics import REFUSED
-from shared.books import Book, BookState, Wanted, chapter_fingerprint, state_of, usable
+from shared.books import Book, BookState, Wanted, chapter_fingerprint, seconds_of, state_of, usable
 from shared.children import child_id
 from shared.errors import (
     AudioMissing,
     BookConflict,
     BookNotFound,
     BookUnread,
+    ChapterTooLong,
     JobError,
     NothingIncluded,
     Overloaded,
@@ -37,6 +38,7 @@ READ = (
 AT_WORK = (BookState.RENDERING, BookState.ASSEMBLING)
 STOPPED = (BookState.PAUSED, BookState.FAILED, BookState.CANCELLED)
 
+LONGEST_CHAPTER_HOURS = 10.0  # a worker of the assembly lane has to encode it within its time limit
 PAGE = 1000  # jobs in one look
 AT_ONCE = 16  # jobs that are cancelled side by side
 DELETING_SECONDS = 5.0  # the rest is the sweeper's
@@ -75,13 +77,14 @@ async def render(book: Book, services: Services, *, formats: Iterable[str], loud
     """Have the book spoken and its editions made; what was spoken before costs nothing.
 
     Raises:
-        NothingIncluded, BookConflict, BookUnread: there is nothing to speak, or not now.
+        NothingIncluded, ChapterTooLong, BookConflict, BookUnread: there is nothing to speak, too much, or not now.
         QuotaExceeded, Overloaded: it is more than the tenant may have spoken, or than the lane can take.
     """
     looked = await look(book, services)
     looked.has_to_be("rendering", READ)
     if not book.included:
         raise NothingIncluded
+    _check_lengths(book)
     await _check_lane(book, services)
 
     def begun(now: Book) -> Book:
@@ -107,6 +110,13 @@ async def render(book: Book, services: Services, *, formats: Iterable[str], loud
     return changed
 
 
+def _check_lengths(book: Book) -> None:
+    for chapter in book.included:
+        hours = seconds_of(book, chapter) / 3600
+        if hours > LONGEST_CHAPTER_HOURS:
+            raise ChapterTooLong(chapter.id, hours, limit=LONGEST_CHAPTER_HOURS)
+
+
 def unspoken(looked: Looked) -> Job:
     """Return what is still to be spoken as if it were one job."""
     left = [
@@ -114,11 +124,10 @@ def unspoken(looked: Looked) -> Job:
         for chapter in looked.book.included
         if chapter.spoken_as != chapter_fingerprint(looked.book, chapter) or not usable(looked.jobs.get(chapter.job))
     ]
-    speed = looked.book.voicing.speed
     return replace(
         child(looked.book, JobKind.CHAPTER, looked.book.id),
         characters=sum(chapter.characters for chapter in left),
-        estimated_seconds=sum(chapter.estimated_seconds / (chapter.speed or speed) for chapter in left),
+        estimated_seconds=sum(seconds_of(looked.book, chapter) for chapter in left),
     )
 
 

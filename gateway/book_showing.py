@@ -20,7 +20,7 @@ from gateway.book_schemas import (
 )
 from gateway.dependencies import Services
 from gateway.schemas import JobError
-from shared.books import FORMATS, Book, Chapter, Edition, chapter_fingerprint
+from shared.books import FORMATS, Book, Chapter, Edition, chapter_fingerprint, seconds_of
 from shared.children import Spent
 from shared.jobs import Audio, Failure, Job, JobState, Lane
 from shared.ports import LaneLoad
@@ -85,16 +85,12 @@ def _summary(looked: Looked) -> dict[str, Any]:
         "reading": book.options,
         "metadata": book.metadata,
         "characters": sum(chapter.characters for chapter in book.included),
-        "estimated_minutes": round(sum(minutes(book, chapter) for chapter in book.included), 1),
+        "estimated_minutes": round(sum(seconds_of(book, chapter) for chapter in book.included) / 60, 1),
         "formats": list(book.formats),
         "links": BookLinks(
             self=f"/v1/books/{book.id}", events=f"/v1/books/{book.id}/events", report=f"/v1/books/{book.id}/report"
         ),
     }
-
-
-def minutes(book: Book, chapter: Chapter) -> float:
-    return chapter.estimated_seconds / (chapter.speed or book.voicing.speed) / 60
 
 
 def current_jobs(looked: Looked) -> dict[str, Job]:
@@ -111,9 +107,9 @@ def expected_segments(book: Book, current: dict[str, Job]) -> Expected:
     planned = {one.id: current[one.id] for one in book.included if one.id in current and current[one.id].segments_total}
     total = sum(job.segments_total for job in planned.values())
     in_lane = [job for job in planned.values() if not job.finished]
-    heard = sum(minutes(book, one) * 60 for one in book.included if one.id in planned)
+    heard = sum(seconds_of(book, one) for one in book.included if one.id in planned)
     each = heard / total if total and heard else USUAL_SEGMENT_SECONDS
-    unplanned = [minutes(book, one) * 60 for one in book.included if one.id not in planned]
+    unplanned = [seconds_of(book, one) for one in book.included if one.id not in planned]
     return Expected(
         done=sum(job.segments_done for job in planned.values()),
         total=total + sum(max(round(seconds / each), 1) for seconds in unplanned),
@@ -150,7 +146,7 @@ def _chapter(book: Book, chapter: Chapter, job: Job | None) -> ChapterStatus:
         id=chapter.id,
         title=chapter.title,
         characters=chapter.characters,
-        estimated_minutes=round(minutes(book, chapter), 1),
+        estimated_minutes=round(seconds_of(book, chapter) / 60, 1),
         included=chapter.included,
         voice=chapter.voice or None,
         emotion=chapter.emotion or None,

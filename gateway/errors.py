@@ -46,6 +46,7 @@ STATUS_OF: dict[str, int] = {
     "unknown_chapter": 422,
     "invalid_order": 422,
     "nothing_included": 422,
+    "chapter_too_long": 422,
     "invalid_cover": 422,
     "edition_not_found": 404,
     "invalid_form": 422,

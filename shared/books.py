@@ -149,6 +149,11 @@ def cover_key(book_id: str, sha256: str) -> str:
     return f"books/{book_id}/covers/{sha256}"
 
 
+def seconds_of(book: Book, chapter: Chapter) -> float:
+    """Return about how long a chapter will sound."""
+    return chapter.estimated_seconds / (chapter.speed or book.voicing.speed)
+
+
 def chapter_request(book: Book, chapter: Chapter, text: str, *, sample_rate: int) -> SpeechRequest:
     """Return what the job of a chapter speaks: kept without loss, at the engine's own rate."""
     all_of_it = book.voicing

@@ -511,6 +511,18 @@ class NothingIncluded(JobError):
         super().__init__("no chapter of the book is included; include at least one")
 
 
+class ChapterTooLong(JobError):
+    """A chapter would last longer than one worker can put it together."""
+
+    code = "chapter_too_long"
+
+    def __init__(self, chapter: str, hours: float, *, limit: float) -> None:
+        super().__init__(
+            f"chapter {chapter} would last {hours:.0f} hours; a chapter may last {limit:.0f}: leave it out, or send "
+            "the book with headings that divide it"
+        )
+
+
 class InvalidCover(JobError):
     """The file is no picture that can be a cover."""
 

@@ -346,6 +346,18 @@ def test_a_book_without_a_chapter_is_not_rendered(world: World) -> None:
     assert do(world, book.id, "render").json()["code"] == "nothing_included"
 
 
+def test_a_chapter_that_nobody_could_put_together_is_refused_before_it_is_spoken(world: World) -> None:
+    book = read_book(world)
+    put(world, book.with_chapter(replace(book.chapters[1], estimated_seconds=50 * 3600.0)))
+
+    refused = do(world, book.id, "render")
+    change(world, book.id, chapters=[{"id": "2", "included": False}])
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "chapter_too_long")
+    assert "chapter 2 would last 50 hours; a chapter may last 10" in refused.json()["detail"]
+    assert do(world, book.id, "render").status_code == 202
+
+
 def test_what_is_to_be_spoken_has_to_be_within_the_quota(world: World) -> None:
     world.tenants.limits["default"] = {"characters_per_day": len(TEXTS[0]) + 1, "concurrent_jobs": 1}
     book = read_book(world)
