@@ -74,7 +74,9 @@ def _have_made(book: Book, format: str, jobs: dict[str, Job | None], books: Book
     order, made_of = edition_order(book, format, jobs)
     known = next((one for one in book.editions if one.format == format), None)
     edition = Edition(format, child_id(book.id, f"{format} {made_of} {book.renders}"), made_of)
-    if known and known.made_of == made_of and (usable(jobs.get(known.job)) or known.job == edition.job):
+    job = jobs.get(known.job) if known else None
+    failed_before = job is not None and job.id == edition.job  # in this render
+    if known and known.made_of == made_of and (usable(job) or failed_before):
         return
     children.create(edition_job(book, edition), order.request(book))
 
@@ -85,7 +87,7 @@ def _have_made(book: Book, format: str, jobs: dict[str, Job | None], books: Book
     recorded = books.change(book.id, record)
     if recorded is None or edition not in recorded.editions:
         children.cancel(edition.job)
-    elif known:
+    elif known and known.job != edition.job:
         children.cancel(known.job)
 
 

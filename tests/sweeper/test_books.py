@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shared.advance import LONGEST_BEGINNING_SECONDS
 from shared.books import BookState, Wanted
-from shared.jobs import JobKind
+from shared.jobs import JobKind, JobState
 from sweeper.books import BookCare
 from tests.fake_books import new_book
 from tests.fakes import InMemoryJobStore
@@ -43,6 +43,20 @@ def test_a_book_whose_worker_died_after_its_last_chapter_goes_on() -> None:
     care_of(room).advance(go_on)
 
     assert room.jobs.jobs[made].kind is JobKind.EDITION
+
+
+def test_an_edition_whose_job_is_gone_is_made_again() -> None:
+    room = Bookroom()
+    room.add_book()
+    room.render()
+    room.work_off()
+    edition = room.book.editions[0].job
+    del room.jobs.jobs[edition]
+    room.books.put(room.book)
+
+    care_of(room).advance(go_on)
+
+    assert room.jobs.jobs[edition].state is JobState.QUEUED
 
 
 def test_one_that_is_done_is_looked_at_no_more() -> None:
