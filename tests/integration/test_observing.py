@@ -94,7 +94,7 @@ def test_each_job_has_one_audit_line_wherever_it_ended(fleet: RunningFleet) -> N
         fleet.api.http.delete(f"/v1/jobs/{cancelled}")
 
     def audited() -> dict[str, tuple[str, str]]:
-        told = [line for path in our_logs(fleet) for line in lines(fleet, path.stem) if "audit" in line["logger"]]
+        told = [line for path in our_logs(fleet) for line in lines(fleet, path.stem) if line["message"] == "job ended"]
         return {line["job_id"]: (line["state"], line["tenant"]) for line in told}
 
     ours = {spoken: ("succeeded", "default"), failed: ("failed", "default"), cancelled: ("cancelled", "default")}
