@@ -171,7 +171,6 @@ def chapter_request(book: Book, chapter: Chapter, text: str, *, sample_rate: int
             speakers=all_of_it.speakers,
             pronunciations=all_of_it.pronunciations,
             pause_scale=all_of_it.pause_scale,
-            language=book.metadata.get("language", ""),
         ),
     )
 

@@ -67,7 +67,6 @@ class Narration:
     speakers: dict[str, str] = field(default_factory=dict[str, str])  # a name in the text, and its voice
     pronunciations: dict[str, str] = field(default_factory=dict[str, str])  # a word, and how it is written to be said
     pause_scale: float = 1.0
-    language: str = ""  # BCP 47
 
 
 @dataclass(frozen=True)
