@@ -30,7 +30,7 @@ from worker.files import fetched, stored
 from worker.joining import SegmentLost, put_together
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
-from worker.sources import source, speak_again
+from worker.spoken_chapters import audio_of, speak_again
 from worker.timed_text import write_timed_text
 
 ENCODING = "1"  # another one, and no chapter or edition that was made before is found
@@ -58,7 +58,7 @@ def plan_edition(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtim
         AudioMissing: it was lost again and again.
     """
     order = load_order(request)
-    source_rate = max(source(chapter, runtime).sample_rate for chapter in order.chapters)
+    source_rate = max(audio_of(chapter, runtime).sample_rate for chapter in order.chapters)
     form = EDITIONS[_chapter_format(order.format)].audio_format
     rate = _rate(source_rate, FORMATS[form].sample_rates, acx=order.loudness == "acx")
     plans = [
@@ -94,7 +94,7 @@ def encode(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: R
         EditionImpossible: the cover is no picture.
     """
     order, chapter = load_order(request), _load_chapter(runtime.jobs.segment(job.id, step).text)
-    spoken = source(chapter.source, runtime)
+    spoken = audio_of(chapter.source, runtime)
     with Claims(lease, runtime) as claims:
         audio = _encoded(order, chapter, spoken, claims)
         change = runtime.jobs.change(

@@ -12,7 +12,7 @@ from shared import edition_order
 from shared.edition_order import EditionOrder
 from shared.jobs import Audio
 from worker.runtime import Runtime
-from worker.sources import source
+from worker.spoken_chapters import audio_of
 
 SUBTITLES = {"srt": srt, "vtt": vtt}
 
@@ -52,7 +52,7 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
 
 def paragraphs(chapter: edition_order.SpokenChapter, runtime: Runtime) -> Paragraphs:
     """Return the sentences of a chapter by paragraph; those that have no sound are left out."""
-    left = iter(source(chapter, runtime).parts)
+    left = iter(audio_of(chapter, runtime).parts)
     found = [
         [
             Cue(start, end, part.written or part.text)

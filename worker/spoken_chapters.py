@@ -13,7 +13,7 @@ MOST_REPAIRS = 5  # of a chapter: an object store that loses what it is given wo
 SPOKEN_AGAIN_SECONDS = 5.0  # from one look at a chapter that is being joined again to the next
 
 
-def source(chapter: SpokenChapter, runtime: Runtime) -> Audio:
+def audio_of(chapter: SpokenChapter, runtime: Runtime) -> Audio:
     """Return the record of a chapter's audio: one at a time, as each has all its words.
 
     Raises:
