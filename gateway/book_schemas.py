@@ -112,7 +112,9 @@ class Upload(BaseModel):
     url: str = Field(description="A presigned link of the object store: PUT the file there.")
     url_expires_at: datetime
     expires_at: datetime = Field(description="When the file is deleted.")
-    max_bytes: int = Field(description="A larger file is refused when it is named.")
+    max_bytes: int = Field(
+        description="A larger file is refused when it is named; one for a book has a limit of its own."
+    )
 
 
 class BookSource(BaseModel):

@@ -56,6 +56,14 @@ async def _allowed(request: Request, wanted: SecurityScopes, _: Annotated[object
     return caller
 
 
+async def _uploader(request: Request) -> Caller:
+    caller = cast(Caller, request.state.caller)
+    caller.check(*UPLOAD_SCOPES)
+    return caller
+
+
+UPLOAD_SCOPES = (Scope.BOOKS_WRITE, Scope.SPEECH_WRITE)  # either will do
+UploaderDep = Annotated[Caller, Depends(_uploader)]  # the route documents them: FastAPI would say that both are needed
 KnownDep = Annotated[Caller, Security(_allowed)]
 SpeakerDep = Annotated[Caller, Security(_allowed, scopes=[Scope.SPEECH_WRITE])]
 BooksDep = Annotated[Caller, Security(_allowed, scopes=[Scope.BOOKS_WRITE])]

@@ -353,9 +353,9 @@ class Forbidden(JobError):
 
     code = "forbidden"
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"this needs the scope {scope}, which the token or key does not grant")
-        self.scope = scope
+    def __init__(self, *enough: str) -> None:
+        super().__init__(f"this needs the scope {' or '.join(enough)}, which the token or key does not grant")
+        self.scope = enough[0]
 
 
 class AuthUnavailable(JobError):

@@ -15,14 +15,14 @@ class Caller:
     scopes: frozenset[Scope]
     key: str = ""  # the id of the API key, if it was one
 
-    def check(self, scope: Scope) -> None:
+    def check(self, *enough: Scope) -> None:
         """Refuse what the caller may not do.
 
         Raises:
-            Forbidden: neither this scope nor `admin` is granted.
+            Forbidden: none of these scopes is granted, nor `admin`.
         """
-        if not self.scopes & {scope, Scope.ADMIN}:
-            raise Forbidden(scope)
+        if not self.scopes & {*enough, Scope.ADMIN}:
+            raise Forbidden(*enough)
 
     def sees(self, tenant: str) -> bool:
         return tenant == self.tenant or Scope.ADMIN in self.scopes
