@@ -31,7 +31,7 @@ class Audit:
             await send(message)
 
         await self._app(scope, receive, noted)
-        if status < 400:
+        if status < 300:
             caller: Caller = scope["state"]["caller"]
             facts = {"method": scope["method"], "path": scope["path"], "status": status, "key": caller.key}
             audit.info("changed", extra=facts)

@@ -12,7 +12,7 @@ from gateway import delivery
 from gateway.admission import most_ahead, overloaded
 from gateway.book_submission import NOTHING_SPOKEN, child, enqueue
 from gateway.dependencies import Services
-from gateway.metrics import REFUSED
+from shared.accepted import REFUSED
 from shared.books import Book, BookState, Wanted, chapter_fingerprint, seconds_of, state_of, usable
 from shared.children import child_id
 from shared.errors import (

@@ -16,9 +16,7 @@ REQUEST_SECONDS = Histogram(
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-SUBMITTED = Counter("emotivoice_jobs_submitted_total", "Jobs accepted", ["lane", "tenant"])
 STAND_IN = Counter("emotivoice_stand_in_jobs_total", "Jobs accepted for the stand-in engine", ["tenant"])
-REFUSED = Counter("emotivoice_refused_total", "Requests refused by a quota or for load", ["tenant", "reason"])
 LISTENERS = Gauge("emotivoice_listeners", "Requests that hear a job while it is spoken")
 FIRST_AUDIO_SECONDS = Histogram(
     "emotivoice_first_audio_seconds",

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.auth.caller import Caller
 from gateway.errors import job_problem
-from gateway.metrics import REFUSED
 from gateway.settings import GatewaySettings
+from shared.accepted import REFUSED
 from shared.errors import JobError, QuotaExceeded
 from shared.jobs import Job
 from shared.limits import AsyncTenants, Limits, Quota, burst_of

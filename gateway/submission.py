@@ -9,11 +9,12 @@ import uuid_utils
 
 from gateway.admission import most_ahead, overloaded
 from gateway.dependencies import Services
-from gateway.metrics import REFUSED, STAND_IN, SUBMITTED
+from gateway.metrics import STAND_IN
 from gateway.settings import GatewaySettings
 from gateway.stand_in import stand_in_for
 from gateway.webhook_urls import with_webhook
 from shared import checking, tracing
+from shared.accepted import REFUSED, SUBMITTED
 from shared.checking import Offer
 from shared.errors import LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
 from shared.job_request import JobRequest

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from shared import jobs as lifecycle
+from shared.accepted import REFUSED, SUBMITTED
 from shared.batch_jobs import Batches
 from shared.batch_lines import LONGEST_LINE_BYTES, LineError, LineReader
 from shared.batches import PORTION_LINES, Batch, Wanted
@@ -121,12 +122,15 @@ class _Pass:
         """Record the jobs; return an error for each that is more than its tenant may have."""
         jobs, limits, errors = self.batches.jobs, self.batch.terms.limits, list[LineError]()
         outcomes = jobs.create_all([(one.job, one.request) for one in made], limits=limits)
-        for one, made_new in zip(made, outcomes, strict=True):
-            outcome = made_new
+        for one, is_new in zip(made, outcomes, strict=True):
+            outcome = is_new
             if not outcome and self.batch.passes > 1:
                 outcome = jobs.again(one.job.id, limits=limits)
             if isinstance(outcome, QuotaExceeded):
+                REFUSED.labels(one.job.tenant, outcome.quota).inc()
                 errors.append(LineError(one.line, one.job.custom_id, outcome.code, str(outcome)))
+            elif is_new:
+                SUBMITTED.labels(one.job.lane, one.job.tenant).inc()
         return errors
 
     def _done(self, portion: Sequence[FileLine], made: Sequence[_Made], errors: list[LineError]) -> None:

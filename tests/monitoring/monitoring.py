@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 import gateway.metrics
+import shared.accepted
 import shared.ended
 import sweeper.metrics
 import worker.metrics
@@ -21,7 +22,7 @@ from tests.k8s.manifests import K8S
 MONITORING = K8S / "monitoring"
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 RULE_FILES = sorted(MONITORING.glob("prometheusrule-*.yaml"))
-MODULES = (gateway.metrics, worker.metrics, sweeper.metrics, shared.ended)
+MODULES = (gateway.metrics, worker.metrics, sweeper.metrics, shared.accepted, shared.ended)
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
 needs_promtool = pytest.mark.skipif(
