@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.stack.fleet import Fleet
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
 from cli.stack.process import Command, Process
-from tests.integration.conftest import RunningFleet
 from tests.tokens import SECRET, by_secret
 
 pytestmark = pytest.mark.integration
@@ -34,8 +34,17 @@ CHECKS = (
 TIMES = ("--request-timeout", "40")
 
 
+@pytest.fixture(scope="module")
+def own_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet that no other test has: what is made here is made by the thousand, and stays."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EMOTIVOICE_ENGINE", "bench.engines:humming")
+        with Fleet(tmp_path_factory.mktemp("openapi") / "data") as fleet:
+            yield fleet
+
+
 @contextmanager
-def gateway(fleet: RunningFleet, folder: Path, **settings: str) -> Generator[str]:
+def gateway(fleet: Fleet, folder: Path, **settings: str) -> Generator[str]:
     """Another gateway of the fleet, with settings of its own."""
     (port,) = free_ports(1)
     own = {"EMOTIVOICE_GATEWAY_HOST": LOOPBACK, "EMOTIVOICE_GATEWAY_PORT": str(port), **settings}
@@ -48,16 +57,17 @@ def gateway(fleet: RunningFleet, folder: Path, **settings: str) -> Generator[str
 
 
 @pytest.fixture(params=["without authentication", "with tokens"])
-def caller(request: pytest.FixtureRequest, fleet: RunningFleet, tmp_path: Path) -> Iterator[httpx.Client]:
+def caller(request: pytest.FixtureRequest, own_fleet: Fleet, tmp_path: Path) -> Iterator[httpx.Client]:
     """Who may do everything, at a gateway that asks nobody or everybody who he is."""
     if request.param == "without authentication":
-        yield fleet.api.http
+        with httpx.Client(base_url=own_fleet.url, timeout=40, trust_env=False) as client:
+            yield client
         return
     scope = "speech:write jobs:read books:write voices:write"
     token = by_secret(tenant="schemathesis", scope=scope, iss=None, aud=None)
     with (
-        gateway(fleet, tmp_path, EMOTIVOICE_JWT_SECRET=SECRET) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client,
+        gateway(own_fleet, tmp_path, EMOTIVOICE_JWT_SECRET=SECRET) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=40, trust_env=False) as client,
     ):
         yield client
 
