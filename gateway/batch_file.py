@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, cast
 from anyio import to_thread
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from starlette.requests import ClientDisconnect
 
 from gateway.batch_schemas import BatchOptions, BatchUpload
 from gateway.dependencies import Services
-from gateway.receiving import IN_MEMORY_BYTES, Received, fetched, form, json_body, parsed, received
+from gateway.receiving import IN_MEMORY_BYTES, Received, closed_on_error, fetched, form, json_body, parsed, received
 from shared.batch_lines import LONGEST_LINE_BYTES
 from shared.errors import EmptyBatch, InvalidBatchOptions, TooManyLines, UnsupportedBody
 
@@ -52,24 +51,18 @@ async def batch_file(request: Request, services: Services, *, tenant: str) -> Ba
         source = await fetched(named.source_key, "", services, tenant=tenant, limit=settings.max_batch_bytes)
     else:
         raise UnsupportedBody(content_type, TYPES)
-    try:
+    with closed_on_error(source.file):
         return await to_thread.run_sync(_looked_at, source, options, settings.max_batch_lines)
-    except BaseException:
-        source.file.close()
-        raise
 
 
 async def _body(request: Request) -> Received:
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115 - its owner closes it
     digest, size = hashlib.sha256(), 0
-    try:
+    with closed_on_error(file):
         async for chunk in request.stream():
             digest.update(chunk)
             size += len(chunk)
             await to_thread.run_sync(file.write, chunk)
-    except (Exception, ClientDisconnect):
-        file.close()
-        raise
     file.seek(0)
     return Received(file, "", size, digest.hexdigest())
 

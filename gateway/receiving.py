@@ -56,7 +56,7 @@ async def form(request: Request, body: type[Body]) -> tuple[UploadFile, Body]:
         if not isinstance(file, UploadFile):
             raise InvalidForm("the part `file` is missing, or has no file name")
         return file, parsed(body, str(found.get("options", "{}")), "options")
-    except BaseException:
+    except BaseException:  # a request that was cancelled, too: it leaves no file open
         await found.close()
         raise
 
@@ -141,7 +141,7 @@ def file_name(name: str) -> str:
 
 def _spooled(chunks: Iterator[bytes], limit: int) -> BinaryIO:
     file = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115 - its owner closes it
-    with _closed_on_error(file):
+    with closed_on_error(file):
         for chunk in chunks:
             file.write(chunk)
             if file.tell() > limit:  # it was replaced meanwhile
@@ -151,10 +151,11 @@ def _spooled(chunks: Iterator[bytes], limit: int) -> BinaryIO:
 
 
 @contextmanager
-def _closed_on_error(file: BinaryIO) -> Generator[None]:
+def closed_on_error(file: BinaryIO) -> Generator[None]:
+    """Close the file if the block does not come to its end: nobody else would."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # a request that was cancelled, too
         file.close()
         raise
 

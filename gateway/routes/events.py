@@ -9,6 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_job
+from gateway.parent_events import LONGEST_PAUSE_SECONDS, RETRY_MILLISECONDS
 from gateway.routes.problems import problems
 from gateway.schemas import JobError, JobEvent, Links, Progress
 from shared.errors import StoreUnavailable
@@ -18,8 +19,6 @@ from shared.shown import at
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-RETRY_MILLISECONDS = 2000  # after which a client whose stream broke off comes again
-LONGEST_PAUSE_SECONDS = 5.0  # between two looks at the record; a change is told at once
 ID_PATTERN = r"^(\d{1,19}-\d{1,19})?$"  # as Redis names entries of a stream
 
 LastEventId = Annotated[str, Header(pattern=ID_PATTERN, description="The latest event that you have: go on after it.")]
