@@ -73,7 +73,12 @@ def metric(url: str, series: str) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the process ids of the children of a process."""
-    found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (thread / "children").read_text().split()]
-    return found
+    while True:
+        found: list[int] = []
+        try:
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                found += [int(child) for child in (thread / "children").read_text().split()]
+            return found
+        except FileNotFoundError:  # a thread ended meanwhile; its children are another's now
+            if not Path(f"/proc/{pid}").exists():
+                raise

@@ -120,8 +120,10 @@ def test_a_text_that_takes_its_child_down_takes_no_neighbour_along(fleet: Runnin
     with batching(fleet, [*texts[:3], poison, *texts[3:]]) as (_, ids):
         ended = outcomes(fleet, ids)
 
+    neighbours = ended[:3] + ended[4:]
     assert ended[3] == ("failed", "worker_lost", 3)
-    assert ended[:3] + ended[4:] == [("succeeded", "", 2)] * 5
+    assert {(state, code) for state, code, _ in neighbours} == {("succeeded", "")}
+    assert {attempts for *_, attempts in neighbours} <= {1, 2}  # 1: spoken before the poison had come from the queue
 
 
 def test_a_text_that_hangs_is_timed_out_alone(fleet: RunningFleet) -> None:
