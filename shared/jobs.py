@@ -38,10 +38,14 @@ class JobState(StrEnum):
 
 
 class JobKind(StrEnum):
-    """What a job is for. All but speech belong to a book or a batch, their parent; the last four need no engine."""
+    """What a job is for. All but speech belong to a book, a batch or a voice, their parent.
+
+    The last four need no engine.
+    """
 
     SPEECH = "speech"
     CHAPTER = "chapter"  # of a book is spoken
+    VOICE = "voice"  # a reference clip is checked, and a preview is spoken like it
     READING = "reading"  # a book's file becomes chapters
     RENDER = "render"  # of a book: each chapter becomes a job of speech
     EDITION = "edition"  # spoken chapters become one book in one format
@@ -147,7 +151,7 @@ class Job:
     webhook_events: tuple[str, ...] = ()  # of shared.webhooks.EVENT_TYPES; none: of all
     stream: bool = False  # somebody listens to it while it is spoken
     kind: JobKind = JobKind.SPEECH
-    parent: str = ""  # the book or batch that it belongs to
+    parent: str = ""  # the book, batch or voice that it belongs to
     custom_id: str = ""  # what the owner of its batch calls it
 
     @property
@@ -162,7 +166,7 @@ class Job:
     @property
     def speaks(self) -> bool:
         """Whether it has segments that an engine speaks."""
-        return self.kind in (JobKind.SPEECH, JobKind.CHAPTER)
+        return self.kind in (JobKind.SPEECH, JobKind.CHAPTER, JobKind.VOICE)
 
     @property
     def first_step(self) -> str:

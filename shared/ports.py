@@ -45,6 +45,7 @@ class Catalogue:
     missing: dict[str, str] = field(default_factory=dict[str, str])
     controls: tuple[str, ...] = ()  # which of shared.jobs.CONTROLS it obeys
     blends: bool = False  # whether a voice may be a blend of several
+    imitates: bool = False  # whether it can speak like a reference clip
 
     @property
     def voice_ids(self) -> tuple[str, ...]:

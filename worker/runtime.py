@@ -23,7 +23,7 @@ from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
 from worker.companions import Companions, Terms
 from worker.courier import Courier
-from worker.engine import Engine, load_engine
+from worker.engine import Engine, Imitates, load_engine
 from worker.grace import StuckWork
 from worker.lease import Leases
 from worker.metrics import COLD_STARTS, START_SECONDS, FirstStep
@@ -131,6 +131,7 @@ def catalogue(engine: Engine) -> Catalogue:
         missing=engine.missing,
         controls=engine.controls,
         blends=engine.blends,
+        imitates=isinstance(engine, Imitates),
     )
 
 

@@ -26,7 +26,7 @@ def do_step(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: 
             render(job, lease, runtime)
         case JobKind.EDITION:
             _make_edition(step, job, request, lease, runtime)
-        case JobKind.SPEECH | JobKind.CHAPTER:
+        case JobKind.SPEECH | JobKind.CHAPTER | JobKind.VOICE:
             _speak(step, job, request, lease, runtime)
         case JobKind.INGEST:
             ingest(job, lease, runtime)

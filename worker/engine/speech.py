@@ -21,11 +21,29 @@ class Voice:
 
 
 @dataclass(frozen=True)
+class ReferenceClip:
+    """A recording of the person who is to be imitated."""
+
+    waveform: Waveform  # one speaker, trimmed, 3 to 30 s
+    embedding: tuple[float, ...]  # (256,) of voices.encoder, unit length
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """How an engine speaks like a reference clip: found once, good for one revision of the engine. Kept as JSON."""
+
+    voice: str  # the voice of the engine that it begins with, by id
+    numbers: tuple[float, ...] = ()  # what makes it more like the clip; what they mean is the engine's
+    similarity: float | None = None  # cosine to the clip's embedding, as far as the engine could measure it
+    warnings: tuple[str, ...] = ()  # what the owner of the clip has to know, a sentence each; they go into Speech
+
+
+@dataclass(frozen=True)
 class Utterance:
     """What one model call speaks: about a sentence. An engine lists in `controls` which of the last four it obeys."""
 
     text: str
-    voice: str | tuple[float, ...]  # an id, a blend of ids such as "8051*0.7+985*0.3", or a speaker embedding (D,)
+    voice: str | tuple[float, ...] | Imitation  # an id, a blend such as "8051*0.7+985*0.3", a speaker embedding (D,)
     emotion: str = NEUTRAL
     emotion_strength: float = 1.0  # 0 is neutral, 1 as the tag says, up to 2
     speed: float = 1.0  # 2 is twice as fast; pitch stays
@@ -100,6 +118,19 @@ class MeasuresMemory(Protocol):
 
     def memory(self) -> dict[str, int]:
         """Return bytes by kind: allocated and reserved by this process; free and total of the GPU."""
+        ...
+
+
+@runtime_checkable
+class Imitates(Protocol):
+    """An engine that can speak like a reference clip."""
+
+    def imitate(self, clip: ReferenceClip) -> Imitation:
+        """Return how; it may take seconds. The imitation is then an utterance's voice.
+
+        Raises:
+            EngineError: it can't be found.
+        """
         ...
 
 
