@@ -12,6 +12,7 @@ from gateway.batch_schemas import BatchOptions, BatchPage, BatchStatus, BatchUpl
 from gateway.batch_submission import begin_pass, submit_batch, terms_of
 from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.owned import own_batch
+from gateway.routes.file_forms import file_form
 from gateway.routes.problems import problems
 from shared.batches import OVER, Batch, BatchView, Wanted
 from shared.errors import BatchIsOver, BatchNotFound, BatchNotOver, InvalidCursor
@@ -39,18 +40,7 @@ _SENT: dict[str, Any] = {
         "required": True,
         "content": {
             **dict.fromkeys(JSON_LINES, _LINES),
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "The lines."},
-                        "options": _schema(BatchOptions) | {"description": "A JSON object."},
-                    },
-                },
-                "encoding": {"options": {"contentType": "application/json"}},
-            },
+            "multipart/form-data": file_form(_schema(BatchOptions), file="The lines."),
             "application/json": {"schema": _schema(BatchUpload)},
         },
     }

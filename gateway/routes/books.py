@@ -22,6 +22,7 @@ from gateway.dependencies import BooksDep, ReaderDep, Services, ServicesDep
 from gateway.owned import is_over, own_book
 from gateway.parent_events import REST
 from gateway.receiving import fetched, form, json_body, received
+from gateway.routes.file_forms import file_form
 from gateway.routes.jobs import LONGEST_WAIT_SECONDS
 from gateway.routes.problems import problems
 from shared.books import Book, BookState, Chapter, Wanted
@@ -36,18 +37,7 @@ _SENT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "The book."},
-                        "options": BookOptions.model_json_schema() | {"description": "A JSON object."},
-                    },
-                },
-                "encoding": {"options": {"contentType": "application/json"}},
-            },
+            "multipart/form-data": file_form(BookOptions.model_json_schema(), file="The book."),
             "application/json": {"schema": BookFromUpload.model_json_schema()},
         },
     }
