@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import books, dead, keys, model, speaking, tables, tenants
+from cli import books, dead, keys, model, speaking, tables, tenants, voices
 from cli.batch import EPILOG as BATCH_EPILOG
 from cli.batch import batch
 from cli.book import EPILOG as BOOK_EPILOG
@@ -198,14 +198,6 @@ def cancel(
     typer.echo(f"{'cancelled' if left else 'removed'} job {job_id}")
 
 
-@app.command(epilog="\b\nExamples:\n  emotivoice voices\n  emotivoice voices --json")
-def voices(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
-    """List the voices, and those that are missing here and why."""
-    with connected(url, token) as client:
-        catalogue = client.voices()
-    (tables.show_json if as_json else tables.show_voices)(catalogue)
-
-
 @app.command(epilog="\b\nExamples:\n  emotivoice emotions\n  emotivoice say 'Great news!' --emotion happy -o news.mp3")
 def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """List the emotions that a text can be spoken with."""
@@ -217,6 +209,7 @@ def emotions(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "")
 app.command(epilog=BOOK_EPILOG)(book)
 app.command(epilog=BATCH_EPILOG)(batch)
 app.add_typer(books.app, name="books")
+app.add_typer(voices.app, name="voices")
 app.add_typer(model.app, name="model")
 app.add_typer(dead.app, name="dead")
 app.add_typer(keys.app, name="keys")
