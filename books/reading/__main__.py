@@ -1,20 +1,18 @@
 """The child process that reads a book: `child.read_safely` starts it, and tells it on its standard input what to do."""
 
 import json
-import resource
 import sys
 from pathlib import Path
 
 from books.errors import BookTooLarge, BrokenBook, UnreadableBook
-from books.reading.options import MIB, Limits, ReadingOptions
-
-_OPEN_FILES = 64
+from books.reading.options import Limits, ReadingOptions
+from sandbox import MIB, restrict
 
 
 def main() -> None:
     request = json.load(sys.stdin)
     limits, result = Limits(**request["limits"]), Path(request["result"])
-    _restrict(limits)
+    restrict(limits.bounds, written_bytes=result_bytes(limits))
     from books.reading.passing import write_error, write_manuscript
 
     try:
@@ -31,19 +29,6 @@ def main() -> None:
     except Exception as error:  # a fault of ours, that a file has found: it ends here, by the name of its kind
         reason = BrokenBook(f"the file could not be read; it may be damaged ({type(error).__name__})")
     write_error(result, reason)
-
-
-def _restrict(limits: Limits) -> None:
-    """Hold this process to what it may use, before it has seen anything of the file."""
-    bounds = {
-        resource.RLIMIT_AS: limits.memory_bytes,
-        resource.RLIMIT_CPU: limits.cpu_seconds,
-        resource.RLIMIT_FSIZE: result_bytes(limits),
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, bound in bounds.items():
-        resource.setrlimit(kind, (bound, bound))
 
 
 def result_bytes(limits: Limits) -> int:

@@ -5,7 +5,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from books.errors import BookTooLarge, BrokenBook, EncryptedBook, UnsafeBook
-from books.reading.options import MIB, Limits
+from books.reading.options import Limits
+from sandbox import MIB
 
 _SMALL = MIB  # below this, a high ratio costs nothing
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)

@@ -1,24 +1,15 @@
 """Read a book that a stranger sent, in a process that may only use so much."""
 
-import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import books
 from books.errors import BookTooLarge, BrokenBook, UnreadableBook
 from books.manuscript import Manuscript
-from books.reading.options import MIB, Limits, ReadingOptions
+from books.reading.options import Limits, ReadingOptions
 from books.reading.passing import read_result
-
-CHECK_SECONDS = 1.0
-
-_ROOT = Path(books.__file__).resolve().parent.parent
+from sandbox import MIB, out_of_time, run
 
 
 def read_safely(
@@ -30,8 +21,7 @@ def read_safely(
 ) -> Manuscript:
     """Return what a book file says. Time and memory are bounded, whatever the file holds.
 
-    The child has none of our environment, so no secret either. Only between Markdown and plain text does the name of
-    the file count: keep its suffix.
+    Only between Markdown and plain text does the name of the file count: keep its suffix.
 
     Args:
         check: called every second while the book is read; what it raises ends that.
@@ -44,54 +34,22 @@ def read_safely(
         raise BookTooLarge(f"the file has {size} bytes; a book may have {limits.file_bytes}")
     with TemporaryDirectory(prefix="book-") as folder:
         result = Path(folder) / "manuscript.jsonl"
-        request = {
+        request: dict[str, object] = {
             "path": str(path.resolve()),
             "result": str(result),
             "options": asdict(options),
             "limits": asdict(limits),
         }
-        status = _run(json.dumps(request), folder, limits, check)
+        status = run("books.reading", request, folder, limits.bounds, check=check)
         try:
             return read_result(result)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _ending(status, limits) from error
 
 
-def _run(request: str, folder: str, limits: Limits, check: Callable[[], None]) -> int:
-    """Return how the child ended; a child that is not done in time is killed."""
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "books.reading"],
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={"PYTHONPATH": str(_ROOT), "PYTHONUTF8": "1"},
-        cwd=folder,
-        start_new_session=True,  # a signal to the worker's group lets the book be read to its end
-    ) as child:
-        try:
-            return _ended(child, request, limits, check)
-        finally:
-            child.kill()  # nothing, if it has ended
-
-
-def _ended(child: subprocess.Popen[str], request: str, limits: Limits, check: Callable[[], None]) -> int:
-    deadline = time.monotonic() + limits.wall_seconds
-    told: str | None = request
-    while time.monotonic() < deadline:
-        try:
-            child.communicate(told, timeout=min(CHECK_SECONDS, limits.wall_seconds))
-        except subprocess.TimeoutExpired:
-            told = None  # what is left of it is sent by the next call
-            check()
-        else:
-            return child.returncode
-    return -signal.SIGXCPU
-
-
 def _ending(status: int, limits: Limits) -> UnreadableBook:
     """Return why there is no result."""
-    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+    if out_of_time(status):
         return BookTooLarge(f"reading the book takes longer than the {limits.cpu_seconds} seconds allowed")
     memory = limits.memory_bytes // MIB
     return BrokenBook(f"the file is damaged, or reading it takes more than the {memory} MiB of memory allowed")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MIB = 1024 * 1024
+from sandbox import MIB, Bounds
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,8 @@ class Limits:
     memory_bytes: int = 1024 * MIB
     cpu_seconds: int = 120
     wall_seconds: int = 180
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the process that reads it."""
+        return Bounds(self.memory_bytes, self.cpu_seconds, self.wall_seconds)

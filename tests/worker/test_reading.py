@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from books.reading import child
+from sandbox import process
 from shared.books import BookState
 from shared.jobs import JobKind, JobState
 from tests.books.making import make_epub
@@ -138,7 +138,7 @@ def test_the_cover_is_the_owners_or_else_the_files(tmp_path: Path, *, cover_is_s
 
 
 def test_a_reading_that_is_cancelled_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "CHECK_SECONDS", 0.01)  # Python alone takes longer to start
+    monkeypatch.setattr(process, "CHECK_SECONDS", 0.01)  # Python alone takes longer to start
     room = a_room(tmp_path)
     job_id = room.ask_for(JobKind.READING)
     fetch = room.objects.read

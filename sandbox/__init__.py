@@ -1,0 +1,5 @@
+"""Work on a stranger's file, in a process that may only use so much and sees nothing of ours."""
+
+from sandbox.process import MIB, Bounds, out_of_time, restrict, run
+
+__all__ = ["MIB", "Bounds", "out_of_time", "restrict", "run"]
