@@ -125,6 +125,8 @@ class MeasuresMemory(Protocol):
 class Imitates(Protocol):
     """An engine that can speak like a reference clip."""
 
+    imitation_revision: str  # stands for `revision` where a clip is imitated: it names too what only that depends on
+
     def imitate(self, clip: ReferenceClip) -> Imitation:
         """Return how; it may take seconds. The imitation is then an utterance's voice.
 

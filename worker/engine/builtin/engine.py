@@ -54,7 +54,7 @@ class BuiltinEngine:
             wanted = " or ".join(f"{program} (package {package})" for program, package in PACKAGES.items())
             raise EngineUnavailable(f"the builtin engine has no voice here; install {wanted}")
         self.voices: tuple[Voice, ...] = tuple(v.described(self._speaker.languages(v)) for v in self._voices.values())
-        self.revision = _revision(flite, espeak)
+        self.revision = self.imitation_revision = _revision(flite, espeak)
 
     def warm_up(self) -> None:
         """Speak a little of each language, also through WORLD: dictionaries are read at their first use."""
