@@ -18,6 +18,7 @@ from shared.children import AsyncChildJobs
 from shared.live import AsyncLiveSpeech
 from shared.ports import AsyncJobQueue, AsyncJobStore, ObjectStore
 from shared.usage import AsyncUsage
+from shared.voice_store import AsyncVoices
 from shared.webhook_store import AsyncWebhooks
 
 
@@ -38,6 +39,7 @@ class Services:
     books: AsyncBooks
     children: AsyncChildJobs
     batches: AsyncBatches
+    voices: AsyncVoices
 
 
 async def _services(request: Request) -> Services:  # async: FastAPI would run it in a thread

@@ -58,6 +58,7 @@ from shared.object_store import S3ObjectStore
 from shared.queue import GatewayQueue
 from shared.tenants import RedisTenants
 from shared.usage_store import RedisUsage
+from shared.voice_store import AsyncRedisVoices
 from shared.webhook_store import AsyncRedisWebhooks
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         tenants, hooks = RedisTenants(redis_url), AsyncRedisWebhooks(redis_url)
         live = AsyncRedisLiveSpeech(redis_url)
         book_store, children = AsyncRedisBooks(redis_url), AsyncRedisChildJobs(redis_url)
-        batch_store = AsyncRedisBatches(redis_url)
+        batch_store, voice_store = AsyncRedisBatches(redis_url), AsyncRedisVoices(redis_url)
         app.state.services = Services(
             settings=settings,
             jobs=store,
@@ -118,6 +119,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
             books=book_store,
             children=children,
             batches=batch_store,
+            voices=voice_store,
         )
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
@@ -130,6 +132,7 @@ def create_app(settings: GatewaySettings) -> FastAPI:
         await book_store.close()
         await children.close()
         await batch_store.close()
+        await voice_store.close()
         await to_thread.run_sync(tracing.stop)
 
     tracing.start(settings, "gateway")

@@ -19,6 +19,7 @@ from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobStore, ObjectStore, StepRef, WorkerJobQueue
 from shared.queue import worker_queue
+from shared.voice_store import RedisVoices, Voices
 from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
 from worker.companions import Companions, Terms
@@ -48,6 +49,7 @@ class Runtime:
     leases: Leases = field(default_factory=Leases)
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
     live: LiveSpeech | None = None
+    voices: Voices | None = None  # of the tenants' own
     courier: Courier | None = None  # from here on: on assembly workers
     children: Children | None = None
     books: Books | None = None
@@ -79,6 +81,7 @@ def start_runtime(
         send=send,
     )
     leases, first_step = Leases(ready.handing_back), FirstStep(started_at)
+    voices = RedisVoices(settings.redis_url.get_secret_value())
     StuckWork(leases, settings.grace).start()
     Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
@@ -91,6 +94,7 @@ def start_runtime(
             None,
             leases=leases,
             first_step=first_step,
+            voices=voices,
             courier=Courier(RedisWebhooks(url), settings.webhooks),
             children=RedisChildJobs(url, windows=settings.windows, send=send),
             books=RedisBooks(url),
@@ -106,7 +110,7 @@ def start_runtime(
         terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
     live = RedisLiveSpeech(settings.redis_url.get_secret_value())
-    return Runtime(settings, jobs, objects, queue, engine, shared, companions, leases, first_step, live)
+    return Runtime(settings, jobs, objects, queue, engine, shared, companions, leases, first_step, live, voices)
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:

@@ -19,6 +19,7 @@ from shared.jobs import Audio, Job, JobState
 from shared.phonemes import pack
 from tests.fake_batches import InMemoryAsyncBatches
 from tests.fake_gateway_books import InMemoryAsyncBooks, InMemoryAsyncChildren
+from tests.fake_voices import InMemoryAsyncVoices
 from tests.fakes import (
     InMemoryApiKeys,
     InMemoryAsyncJobStore,
@@ -51,6 +52,7 @@ class World:
     books: InMemoryAsyncBooks
     children: InMemoryAsyncChildren
     batches: InMemoryAsyncBatches
+    voices: InMemoryAsyncVoices
 
     def submit(self, text: str = "Hello", **fields: object) -> str:
         answer = self.client.post("/v1/jobs", json={"text": text, **fields})
@@ -99,7 +101,7 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
     jobs, keys, usage = InMemoryAsyncJobStore(records), InMemoryApiKeys(), InMemoryUsage()
     tenants, hooks, live = InMemoryTenants(), InMemoryWebhooks(), InMemoryLiveSpeech(records)
     books, children = InMemoryAsyncBooks(), InMemoryAsyncChildren(records)
-    batches = InMemoryAsyncBatches(records)
+    batches, voices = InMemoryAsyncBatches(records), InMemoryAsyncVoices()
     app = application(settings)
     app.state.services = Services(
         settings,
@@ -115,8 +117,23 @@ def world_with(settings: GatewaySettings) -> Generator[World]:
         books,
         children,
         batches,
+        voices,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield World(
-            client, records, jobs, queue, objects, settings, keys, usage, tenants, hooks, live, books, children, batches
+            client,
+            records,
+            jobs,
+            queue,
+            objects,
+            settings,
+            keys,
+            usage,
+            tenants,
+            hooks,
+            live,
+            books,
+            children,
+            batches,
+            voices,
         )
