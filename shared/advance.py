@@ -7,10 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from shared.book_store import Decide
-from shared.books import Book, BookState, Edition, Wanted, spoken, state_of, usable
+from shared.books import Book, BookState, Edition, Wanted, fingerprint, spoken, state_of, usable
 from shared.children import child_id
-from shared.edition_order import edition_order, with_edition
-from shared.jobs import Job, JobKind, Lane, SpeechRequest
+from shared.edition_order import chapter_format, edition_order, encoding_order, with_edition
+from shared.jobs import Job, JobKind, JobState, Lane, SpeechRequest
 from shared.ports import Reopened
 
 SETTLED = (BookState.READY, BookState.SUCCEEDED, BookState.FAILED)
@@ -34,11 +34,16 @@ class Children(Protocol):
     def reopen(self, job_id: str) -> Reopened | None: ...
 
 
-def advance(book_id: str, *, books: Books, children: Children) -> None:
-    """Have the editions made that are wanted of a book whose chapters are all spoken; give up what nobody has begun."""
+def advance(book_id: str, *, books: Books, children: Children) -> bool:
+    """Have the editions made that are wanted of a book whose chapters are all spoken; give up what nobody has begun.
+
+    Returns:
+        whether they are all spoken.
+    """
     book = books.get(book_id)
     jobs = jobs_of(book, children) if book else {}
-    if book and book.wanted is Wanted.RENDER and spoken(book, jobs):
+    complete = book is not None and spoken(book, jobs)
+    if book and book.wanted is Wanted.RENDER and complete:
         for format in book.formats:
             _have_made(book, format, jobs, books, children)
         book = books.get(book_id)
@@ -47,6 +52,22 @@ def advance(book_id: str, *, books: Books, children: Children) -> None:
         books.change(book_id, partial(_given_up, book))
     elif book and state_of(book, jobs) in SETTLED:
         books.settled(book)
+    return complete
+
+
+def encode_ahead(book_id: str, chapter_jobs: Sequence[str], *, books: Books, children: Children) -> None:
+    """Have those chapters encoded that are spoken, before the editions need them. If it fails, these do it."""
+    book = books.get(book_id)
+    if book is None or book.wanted is not Wanted.RENDER:
+        return
+    wanted = {chapter.job: chapter for chapter in book.included}
+    for job in children.jobs([one for one in chapter_jobs if one in wanted]):
+        if job is None or job.state is not JobState.SUCCEEDED:
+            continue
+        for format in dict.fromkeys(map(chapter_format, book.formats)):
+            order = encoding_order(book, wanted[job.id], job, format)
+            name = f"encoding {fingerprint(order)} {book.renders}"
+            children.create(encoding_job(book, child_id(book.id, name)), order.request(book))
 
 
 def _never_begun(book: Book, jobs: dict[str, Job | None]) -> bool:
@@ -93,15 +114,18 @@ def _have_made(book: Book, format: str, jobs: dict[str, Job | None], books: Book
 
 def edition_job(book: Book, edition: Edition) -> Job:
     """Return a new job that makes an edition: its segments are the chapters, encoded."""
+    return replace(encoding_job(book, edition.job), long=True, segments_total=0, kind=JobKind.EDITION)
+
+
+def encoding_job(book: Book, job_id: str) -> Job:
+    """Return a new job that encodes a chapter."""
     return Job(
-        id=edition.job,
+        id=job_id,
         lane=Lane.ASSEMBLY,
         characters=0,
         created_at=time.time(),
-        long=True,
-        segments_total=0,
         tenant=book.tenant,
         keep_seconds=book.keep_seconds,
-        kind=JobKind.EDITION,
+        kind=JobKind.ENCODING,
         parent=book.id,
     )

@@ -5,8 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.books import Book, Edition, edition_fingerprint
+from shared.books import Book, Chapter, Edition, edition_fingerprint
 from shared.jobs import Job, SpeechRequest
+
+TIMED_TEXTS = ("srt", "vtt", "epub")  # are timed by the chapters as an M4B has them
+
+
+def chapter_format(edition: str) -> str:
+    """Return in which format the chapters of an edition are encoded."""
+    return "m4b" if edition in TIMED_TEXTS else edition
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class SpokenChapter:
 
 @dataclass(frozen=True)
 class EditionOrder:
-    """All that decides an edition. It is the text of its job's request."""
+    """All that decides an edition, or one encoded chapter of it. It is the text of its job's request."""
 
     format: str
     loudness: str
@@ -29,6 +36,8 @@ class EditionOrder:
     cover_key: str = ""
     cover_type: str = ""
     cover_sha256: str = ""
+    first: int = 1  # the number of the first of these chapters in the book
+    count: int = 0  # how many the book has; 0: these
 
     def request(self, book: Book) -> SpeechRequest:
         """Return it as what the job of an edition is to do. It has no voice of its own: it is not spoken."""
@@ -39,9 +48,21 @@ class EditionOrder:
 def edition_order(book: Book, format: str, jobs: Mapping[str, Job | None]) -> tuple[EditionOrder, str]:
     """Return how a book whose chapters are spoken becomes an edition, and the fingerprint of that."""
     chapters = tuple(SpokenChapter(one.title, one.job, _address(jobs.get(one.job))) for one in book.included)
-    cover = (book.cover_key, book.cover_type, book.cover_sha256) if book.cover_sha256 else ("", "", "")
-    order = EditionOrder(format, book.loudness, chapters, book.metadata, *cover)
+    order = EditionOrder(format, book.loudness, chapters, book.metadata, *_cover(book))
     return order, edition_fingerprint(book, format, [one.address for one in chapters])
+
+
+def encoding_order(book: Book, chapter: Chapter, job: Job, format: str) -> EditionOrder:
+    """Return how one chapter, which `job` has spoken, is encoded for the editions of a book."""
+    spoken, included = SpokenChapter(chapter.title, job.id, _address(job)), book.included
+    place = included.index(chapter) + 1
+    return EditionOrder(
+        format, book.loudness, (spoken,), book.metadata, *_cover(book), first=place, count=len(included)
+    )
+
+
+def _cover(book: Book) -> tuple[str, str, str]:
+    return (book.cover_key, book.cover_type, book.cover_sha256) if book.cover_sha256 else ("", "", "")
 
 
 def load_order(request: SpeechRequest) -> EditionOrder:

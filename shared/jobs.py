@@ -40,7 +40,7 @@ class JobState(StrEnum):
 class JobKind(StrEnum):
     """What a job is for. All but speech belong to a book, a batch or a voice, their parent.
 
-    The last four need no engine.
+    The last five need no engine.
     """
 
     SPEECH = "speech"
@@ -48,6 +48,7 @@ class JobKind(StrEnum):
     VOICE = "voice"  # a reference clip is checked, and a preview is spoken like it
     READING = "reading"  # a book's file becomes chapters
     RENDER = "render"  # of a book: each chapter becomes a job of speech
+    ENCODING = "encoding"  # a spoken chapter is encoded while others are still spoken
     EDITION = "edition"  # spoken chapters become one book in one format
     INGEST = "ingest"  # each line of a batch becomes a job of speech
 

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from shared import jobs as lifecycle
-from shared.advance import Books, Children, advance, jobs_of
+from shared.advance import Books, Children, advance, encode_ahead, jobs_of
 from shared.books import Book, Chapter, Wanted, chapter_fingerprint, chapter_request, usable
 from shared.children import child_id
 from shared.errors import AudioMissing, BookNotFound, InvalidMarks, NoCatalogue, StoreUnavailable, UnknownEmotion
@@ -58,7 +58,7 @@ def render(job: Job, lease: Lease, runtime: Runtime) -> None:
         lease.check()
         book = orders.place(book, left[:CHAPTERS_AT_ONCE])
     finish(lease, runtime)
-    try_to_advance(job, runtime)
+    try_to_advance(job, runtime, spoken=[chapter.job for chapter in book.included] if book else [])
 
 
 def stores(runtime: Runtime) -> tuple[Books, Children]:
@@ -199,10 +199,15 @@ def finish(lease: Lease, runtime: Runtime) -> None:
         raise StepLost(change.outcome if change else Outcome.MISSING)
 
 
-def try_to_advance(job: Job, runtime: Runtime) -> None:
-    """See what the job's book needs next. The job has ended already: the sweeper does it if this fails."""
+def try_to_advance(job: Job, runtime: Runtime, *, spoken: Sequence[str] = ()) -> None:
+    """See what the job's book needs next. The job has ended already: the sweeper does it if this fails.
+
+    Args:
+        spoken: jobs of chapters that may be encoded while others are still spoken.
+    """
     books, children = stores(runtime)
     try:
-        advance(job.parent, books=books, children=children)
+        if not advance(job.parent, books=books, children=children):
+            encode_ahead(job.parent, spoken, books=books, children=children)
     except StoreUnavailable:
         log.warning("Redis is away: the sweeper looks after the book", extra={"book": job.parent})

@@ -1,7 +1,8 @@
 """What a step of a job is, by the job's kind."""
 
 from shared.jobs import JOIN, PLAN, Job, JobKind, SpeechRequest
-from worker.editions import encode, join_edition, plan_edition
+from worker.editions import join_edition, plan_edition
+from worker.encoding import encode_ahead, encode_for_edition
 from worker.ingesting import ingest
 from worker.joining import join_job
 from worker.lease import Lease
@@ -24,6 +25,8 @@ def do_step(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: 
             read_book(job, lease, runtime)
         case JobKind.RENDER:
             render(job, lease, runtime)
+        case JobKind.ENCODING:
+            encode_ahead(request, lease, runtime)
         case JobKind.EDITION:
             _make_edition(step, job, request, lease, runtime)
         case JobKind.SPEECH | JobKind.CHAPTER | JobKind.VOICE:
@@ -39,7 +42,7 @@ def _make_edition(step: str, job: Job, request: SpeechRequest, lease: Lease, run
         join_edition(job, request, lease, runtime)
         try_to_advance(job, runtime)
     else:
-        encode(job, step, request, lease, runtime)
+        encode_for_edition(request, lease, runtime)
 
 
 def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
@@ -48,6 +51,6 @@ def _speak(step: str, job: Job, request: SpeechRequest, lease: Lease, runtime: R
     elif step == JOIN:
         join_job(job, request, lease, runtime)
         if job.kind is JobKind.CHAPTER:
-            try_to_advance(job, runtime)
+            try_to_advance(job, runtime, spoken=[job.id])
     else:
         speak(job, step, request, lease, runtime)
