@@ -48,12 +48,13 @@ def set_limits(  # noqa: PLR0913, PLR0917 - the options of the command
     audio_seconds_per_day: Annotated[float | None, typer.Option(min=0, help="Expected, then as spoken.")] = None,
     concurrent_jobs: Annotated[int | None, typer.Option(min=0, help="Queued or running.")] = None,
     stored_bytes: Annotated[int | None, typer.Option(min=0, help="Of audio that is kept.")] = None,
+    open_lines: Annotated[int | None, typer.Option(min=0, help="Of batches, that have not ended.")] = None,
     redis_url: RedisUrl = None,
 ) -> None:
     """Set some limits of a tenant; 0 is none, others stay. Gateways know within 5 seconds."""
     if not is_tenant(name):
         raise typer.BadParameter(f"{name!r} is no tenant's name: {TENANT_RULE}", param_hint="NAME")
-    given = (requests_per_second, characters_per_day, audio_seconds_per_day, concurrent_jobs, stored_bytes)
+    given = (requests_per_second, characters_per_day, audio_seconds_per_day, concurrent_jobs, stored_bytes, open_lines)
     new = {str(quota): value for quota, value in zip(Quota, given, strict=True) if value is not None}
     if not new:
         raise typer.BadParameter("name at least one limit, such as --characters-per-day 100000")

@@ -15,9 +15,12 @@ from gateway.batch_schemas import BatchOptions
 from gateway.dependencies import Services
 from gateway.submission import default_voice
 from shared import checking, tracing
+from shared.accepted import REFUSED
 from shared.batches import NO_SPEECH, Batch, Terms
 from shared.checking import Offer
-from shared.errors import JobError, QueueUnavailable, StorageUnavailable
+from shared.errors import JobError, QueueUnavailable, QuotaExceeded, StorageUnavailable
+from shared.jobs import Lane
+from shared.limits import Quota
 from shared.ports import Recorded
 from shared.templates import pieces_of
 
@@ -56,12 +59,36 @@ async def submit_batch(found: BatchFile, services: Services, *, key: str, tenant
         keep_seconds=services.settings.keep_seconds,
         trace=tracing.current().traceparent,
     )
-    await _store(batch, found, services)
-    owner = await services.batches.create(batch, key=key, fingerprint=_fingerprint(batch) if key else "")
-    if owner.id != batch.id:  # what was stored is no batch's, and is swept
-        await _delete(batch, services)
+    made_of = _fingerprint(batch) if key else ""
+    owner = await services.batches.sent_before(tenant, key=key, fingerprint=made_of) if key else None
+    if owner is None:
+        await _check_room(batch, services)
+        owner = await _recorded(batch, found, services, key=key, made_of=made_of)
     await begin_pass(owner, services)
     return NewBatch(owner, replayed=owner.id != batch.id)
+
+
+async def _recorded(batch: Batch, found: BatchFile, services: Services, *, key: str, made_of: str) -> Batch:
+    """Return the batch once it is stored, or the one that another request with its key has made just now."""
+    await _store(batch, found, services)
+    owner = await services.batches.create(batch, key=key, fingerprint=made_of)
+    if owner.id != batch.id:  # what was stored is no batch's, and is swept
+        await _delete(batch, services)
+    return owner
+
+
+async def _check_room(batch: Batch, services: Services) -> None:
+    """Refuse a batch that would have more lines open than its tenant may; each line is looked at again when it is read.
+
+    Raises:
+        QuotaExceeded: it has too many.
+    """
+    most, lines = batch.terms.limits.open_lines, batch.lines - batch.first_line + 1
+    used = await services.batches.open_lines(batch.tenant) if most else 0
+    if most and used + lines > most:
+        REFUSED.labels(batch.tenant, Quota.LINES).inc()
+        error = QuotaExceeded(Quota.LINES, limit=most, used=used, wanted=lines)
+        raise await services.quotas.refusal(error, batch.tenant, await services.known.load(Lane.BULK))
 
 
 async def terms_of(tenant: str, offer: Offer, services: Services) -> Terms:

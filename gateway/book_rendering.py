@@ -160,7 +160,7 @@ async def _record(book: Book, to_speak: Job, services: Services) -> Recorded:
         recorded = await services.jobs.create(job, NOTHING_SPOKEN, limits=limits, stands_for=to_speak)
     except QuotaExceeded as error:
         REFUSED.labels(book.tenant, error.quota).inc()
-        raise await services.quotas.refusal(error, to_speak, await services.known.load(Lane.BULK)) from None
+        raise await services.quotas.refusal(error, book.tenant, await services.known.load(Lane.BULK)) from None
     if isinstance(recorded, str):
         raise RuntimeError("a job without an idempotency key has one")
     services.quotas.show_used(to_speak, limits, recorded.used)

@@ -31,6 +31,7 @@ UNITS = {
     Quota.AUDIO: "audio-seconds",
     Quota.JOBS: "concurrent-jobs",
     Quota.STORAGE: "bytes",
+    Quota.LINES: "open-lines",
 }
 
 
@@ -69,6 +70,7 @@ class Quotas:
             audio_seconds_per_day=settings.quota_audio_seconds_per_day,
             concurrent_jobs=settings.quota_concurrent_jobs,
             stored_bytes=settings.quota_stored_bytes,
+            open_lines=settings.quota_open_lines,
         )
         self._tenants = tenants
         self._kept: dict[str, tuple[Limits, float]] = {}  # with the moment until when
@@ -105,16 +107,19 @@ class Quotas:
         for quota, before in used.items():
             self._show(quota, limits.of(quota), (before + wanted(job)[quota]) / SCALE.get(quota, 1))
 
-    async def refusal(self, error: QuotaExceeded, job: Job, load: LaneLoad) -> QuotaExceeded:
-        """Return the refusal with the time when the job would be taken, as far as anybody knows."""
+    async def refusal(self, error: QuotaExceeded, tenant: str, load: LaneLoad) -> QuotaExceeded:
+        """Return the refusal with the time when the request would be taken, as far as anybody knows."""
         self._show(error.quota, error.limit, error.used)
-        error.retry_after_seconds = await self._wait(error, job.tenant, load)
+        error.retry_after_seconds = await self._wait(error, tenant, load)
         return error
 
     async def _wait(self, error: QuotaExceeded, tenant: str, load: LaneLoad) -> float | None:
         match error.quota:
             case Quota.JOBS:  # the oldest of them ends about when a step does
                 return load.service_seconds or 1.0
+            case Quota.LINES:
+                too_many = error.used + error.wanted - error.limit
+                return None if error.wanted > error.limit else too_many * (load.seconds_per_step or 1.0)
             case Quota.STORAGE:
                 expiry = await self._tenants.next_expiry(tenant)
                 return None if expiry is None else expiry - time.time()

@@ -59,6 +59,7 @@ class GatewaySettings(SharedSettings):
     quota_audio_seconds_per_day: float = Field(default=0, ge=0)
     quota_concurrent_jobs: int = Field(default=0, ge=0, description="queued or running")
     quota_stored_bytes: int = Field(default=0, ge=0, description="of audio that is kept")
+    quota_open_lines: int = Field(default=500_000, ge=0, description="of batches, not ended yet; each is 6 KB of Redis")
     audio_delivery: Literal["stream", "redirect"] = "stream"
     keep_seconds: float = Field(
         default=KEEP_SECONDS, ge=1, description="how long a finished job and its audio are kept; then it expires"

@@ -86,7 +86,7 @@ async def _record(
         )
     except QuotaExceeded as error:
         REFUSED.labels(job.tenant, error.quota).inc()
-        raise await services.quotas.refusal(error, job, load) from None
+        raise await services.quotas.refusal(error, job.tenant, load) from None
     except LaneFull:
         REFUSED.labels(job.tenant, Overloaded.code).inc()
         raise overloaded(lane, settings) from None

@@ -172,6 +172,18 @@ class AsyncBatches(Protocol):
         """
         ...
 
+    async def sent_before(self, tenant: str, *, key: str, fingerprint: str) -> Batch | None:
+        """Return the batch that the tenant's idempotency key belongs to.
+
+        Raises:
+            BatchConflict: it has another fingerprint.
+        """
+        ...
+
+    async def open_lines(self, tenant: str) -> int:
+        """Return how many lines of the tenant's batches are jobs that have not ended."""
+        ...
+
     async def begun(self, batch_id: str) -> None:
         """Its pass has a job. Until this is told, the sweeper sees to it that there will be one."""
         ...
@@ -209,14 +221,26 @@ class AsyncRedisBatches:
                 reply = await self._write(**_arguments("", batch, look_at=look_at, key=key, fingerprint=fingerprint))
             if not isinstance(reply, str):
                 return batch  # 0: recorded by this very call, whose first reply was lost
-            owner, owners_fingerprint = json.loads(reply)
+            if owner := await self.sent_before(batch.tenant, key=key, fingerprint=fingerprint):
+                return owner
+
+    async def sent_before(self, tenant: str, *, key: str, fingerprint: str) -> Batch | None:
+        with translated():
+            told = await self._redis.get(_key_key(tenant, key))
+            if told is None:
+                return None
+            owner, owners_fingerprint = json.loads(told)
             if owners_fingerprint != fingerprint:
                 raise BatchConflict(owner)
-            with translated():
-                raw = await self._redis.get(batch_key(owner))
-                if raw and (found := load(raw)).wanted is not Wanted.DELETE:
-                    return found
-                await self._redis.delete(_key_key(batch.tenant, key))  # it was deleted: the key is free
+            raw = await self._redis.get(batch_key(owner))
+            if raw and (found := load(raw)).wanted is not Wanted.DELETE:
+                return found
+            await self._redis.delete(_key_key(tenant, key))  # it was deleted: the key is free
+        return None
+
+    async def open_lines(self, tenant: str) -> int:
+        with translated():
+            return int(await self._redis.get(records.open_lines_key(tenant)) or 0)
 
     async def begun(self, batch_id: str) -> None:
         with translated():

@@ -578,7 +578,7 @@ def recorded(job: Job, limits: Limits, reply: int, more: Sequence[Any]) -> Recor
     Raises:
         QuotaExceeded, LaneFull: it is not recorded.
     """
-    names = limited(limits)
+    names = limited(job, limits)
     if reply != EXCEEDED:
         return Recorded(reply, dict(zip(names, more[0], strict=False)), ready_steps(more[1]))
     if more[0] > len(names):  # the last limit is the lane's own

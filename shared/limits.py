@@ -15,6 +15,7 @@ class Quota(StrEnum):
     AUDIO = "audio_seconds_per_day"
     JOBS = "concurrent_jobs"
     STORAGE = "stored_bytes"
+    LINES = "open_lines"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Limits:
     audio_seconds_per_day: float = 0
     concurrent_jobs: int = 0
     stored_bytes: int = 0
+    open_lines: int = 0
 
     def of(self, quota: Quota) -> float:
         return getattr(self, quota)

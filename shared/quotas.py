@@ -1,14 +1,15 @@
 """What a tenant may use, and how it is counted.
 
 A job is counted when it is accepted, in the commit that records it, by its characters and by how long its audio is
-expected to be. The commit that ends it corrects that: the audio as it is, and what was not spoken is given back.
+expected to be. The commit that ends it corrects that: the audio as it is, and what was not spoken is given back. A
+line of a batch counts as open until its job has ended.
 """
 
 import math
 from typing import Any
 
 from shared import records
-from shared.jobs import Job, JobState
+from shared.jobs import Job, JobKind, JobState
 from shared.limits import Limits, Quota
 from shared.usage import DAY_SECONDS, day_of
 
@@ -22,7 +23,7 @@ OF_JOBS = (Quota.CHARACTERS, Quota.AUDIO, Quota.JOBS, Quota.STORAGE)  # looked a
 def wanted(job: Job) -> dict[Quota, int]:
     """Return what a new job adds, in the units that are counted."""
     audio = round(job.estimated_seconds * SCALE[Quota.AUDIO])
-    return {Quota.CHARACTERS: job.characters, Quota.AUDIO: audio, Quota.JOBS: 1, Quota.STORAGE: 1}
+    return {Quota.CHARACTERS: job.characters, Quota.AUDIO: audio, Quota.JOBS: 1, Quota.STORAGE: 1, Quota.LINES: 1}
 
 
 def limits_argument(job: Job, limits: Limits) -> list[dict[str, Any]]:
@@ -33,17 +34,23 @@ def limits_argument(job: Job, limits: Limits) -> list[dict[str, Any]]:
         Quota.AUDIO: [["HGET", day, AUDIO]],
         Quota.JOBS: [["ZCARD", records.state_key(job.tenant, state)] for state in (JobState.QUEUED, JobState.RUNNING)],
         Quota.STORAGE: [["GET", records.stored_key(job.tenant)]],
+        Quota.LINES: [["GET", records.open_lines_key(job.tenant)]],
     }
     asked = wanted(job)
     return [
         {"limit": int(limits.of(quota) * SCALE.get(quota, 1)), "wanted": asked[quota], "used": used[quota]}
-        for quota in limited(limits)
+        for quota in limited(job, limits)
     ]
 
 
-def limited(limits: Limits) -> list[Quota]:
+def limited(job: Job, limits: Limits) -> list[Quota]:
     """Return which limits a new job has to keep, in the order of `limits_argument`."""
-    return [quota for quota in OF_JOBS if limits.of(quota)]
+    return [quota for quota in (*OF_JOBS, *([Quota.LINES] if is_line(job) else [])) if limits.of(quota)]
+
+
+def is_line(job: Job) -> bool:
+    """Whether the job is a line of a batch."""
+    return job.kind is JobKind.SPEECH and bool(job.parent)
 
 
 def used_commands(was: Job | None, job: Job | None) -> list[list[str]]:
@@ -56,7 +63,13 @@ def used_commands(was: Job | None, job: Job | None) -> list[list[str]]:
     if counts:
         counts += [["EXPIRE", day, str(2 * DAY_SECONDS)]]
     kept = (job.stored_bytes if job else 0) - (was.stored_bytes if was else 0)
-    return [*counts, ["INCRBY", records.stored_key(one.tenant), str(kept)]] if kept else counts
+    counts += [["INCRBY", records.stored_key(one.tenant), str(kept)]] if kept else []
+    opened = _open_lines(job) - _open_lines(was)
+    return [*counts, ["INCRBY", records.open_lines_key(one.tenant), str(opened)]] if opened else counts
+
+
+def _open_lines(job: Job | None) -> int:
+    return int(job is not None and is_line(job) and not job.finished)
 
 
 def charge(job: Job | None) -> dict[str, int]:

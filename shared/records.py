@@ -123,6 +123,11 @@ def used_key(tenant: str, day: date) -> str:
     return of_tenant(tenant, f"used:{day}")
 
 
+def open_lines_key(tenant: str) -> str:
+    """How many lines of the tenant's batches are jobs that have not ended."""
+    return of_tenant(tenant, "open_lines")
+
+
 def stored_key(tenant: str) -> str:
     """How many bytes of audio the tenant's jobs keep."""
     return of_tenant(tenant, "stored")

@@ -9,6 +9,7 @@ from shared.errors import BatchConflict, QuotaExceeded
 from shared.jobs import Job, JobState, SpeechRequest
 from shared.limits import Limits
 from shared.ports import Catalogue
+from shared.quotas import is_line
 from tests.fakes import CATALOGUE, InMemoryJobStore
 
 
@@ -27,17 +28,23 @@ class InMemoryAsyncBatches:
         self.uploads.add(key)
 
     async def create(self, batch: Batch, *, key: str, fingerprint: str) -> Batch:
-        if key and (batch.tenant, key) in self.keys:
-            owner, owners_fingerprint = self.keys[batch.tenant, key]
-            if owners_fingerprint != fingerprint:
-                raise BatchConflict(owner)
-            return self.batches[owner]
+        if owner := await self.sent_before(batch.tenant, key=key, fingerprint=fingerprint):
+            return owner
         if key:
             self.keys[batch.tenant, key] = (batch.id, fingerprint)
         self.uploads.discard(batch.source_key)
         self.beginning.add(batch.id)
         self.batches[batch.id] = batch
         return batch
+
+    async def sent_before(self, tenant: str, *, key: str, fingerprint: str) -> Batch | None:
+        owner, owners_fingerprint = self.keys.get((tenant, key), ("", fingerprint))
+        if owners_fingerprint != fingerprint:
+            raise BatchConflict(owner)
+        return self.batches.get(owner)
+
+    async def open_lines(self, tenant: str) -> int:
+        return sum(one.tenant == tenant and is_line(one) and not one.finished for one in self.records.jobs.values())
 
     async def begun(self, batch_id: str) -> None:
         self.beginning.discard(batch_id)

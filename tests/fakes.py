@@ -36,7 +36,7 @@ from shared.ports import (
     Segment,
     StepRef,
 )
-from shared.quotas import SCALE, charge, limited, wanted
+from shared.quotas import SCALE, charge, is_line, limited, wanted
 from shared.usage import Counted
 from shared.webhooks import OF_JOBS, TEST, Delivery, Event, Webhook, delivery_of
 
@@ -218,12 +218,13 @@ class InMemoryAsyncJobStore:
             Quota.AUDIO: sum(charge(one)["audio_us"] for one in theirs),
             Quota.JOBS: sum(not one.finished for one in theirs),
             Quota.STORAGE: sum(one.stored_bytes for one in theirs),
+            Quota.LINES: sum(is_line(one) and not one.finished for one in theirs),
         }
-        for quota in limited(limits):
+        for quota in limited(job, limits):
             scale, more = SCALE.get(quota, 1), wanted(job)[quota]
             if all_used[quota] + more > limits.of(quota) * scale:
                 raise QuotaExceeded(quota, limit=limits.of(quota), used=all_used[quota] / scale, wanted=more / scale)
-        return {quota: all_used[quota] for quota in limited(limits)}
+        return {quota: all_used[quota] for quota in limited(job, limits)}
 
     async def refuse(self, job: Job, *, key: str = "") -> bool:
         if self.records.jobs[job.id] != job:

@@ -179,6 +179,25 @@ def test_what_can_t_be_a_batch_is_refused_whole(world: World, body: bytes, code:
     assert not world.records.jobs
 
 
+def test_a_batch_with_more_lines_than_its_tenant_may_have_open_is_refused(world: World) -> None:
+    world.tenants.limits["default"] = {"open_lines": 3}
+    key = {"Idempotency-Key": "once"}
+    first = send(world, jsonl({"batch": OPTIONS}, *LINES), **key)
+    ingest(world, first.json()["id"])
+
+    refused, again = send(world, jsonl(*LINES)), send(world, jsonl({"batch": OPTIONS}, *LINES), **key)
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert "2 of 3 are used, and this needs 2" in refused.json()["detail"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert '"open_lines";r=1' in refused.headers["RateLimit"]
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert len(world.batches.batches) == 1
+    world.client.post(f"/v1/batches/{first.json()['id']}/cancel")
+    ingest(world, first.json()["id"])
+    assert send(world, jsonl({"batch": OPTIONS}, *LINES)).status_code == 202
+
+
 def test_another_type_is_told_which_are_taken(world: World) -> None:
     answer = send(world, jsonl(*LINES), **{"Content-Type": "application/x-www-form-urlencoded"})
 

@@ -152,6 +152,38 @@ def test_what_is_kept_is_given_back_when_it_is_removed(stores: Stores) -> None:
     assert used(stores, job)[Quota.STORAGE] == 0
 
 
+def line_of(tenant: str) -> Job:
+    """Return a line of a batch."""
+    return theirs(tenant=tenant, parent=str(uuid.uuid4()))
+
+
+def test_lines_of_batches_are_open_until_they_end(stores: Stores) -> None:
+    limits, tenant = Limits(open_lines=2), f"t{uuid.uuid4().hex[:12]}"
+    first, second = line_of(tenant), line_of(tenant)
+    taken(stores, first, limits)
+    taken(stores, second, limits)
+    with pytest.raises(QuotaExceeded, match="open_lines is used up: 2 of 2"):
+        taken(stores, line_of(tenant), limits)
+
+    stores.start(first)
+    stores.finish(first, audio=audio_of())
+    third = taken(stores, line_of(tenant), limits)
+    stores.on_gateway(lambda gateway: gateway.remove(second.id))  # which nobody had begun
+    fourth = taken(stores, line_of(tenant), limits)
+
+    assert [one.used[Quota.LINES] for one in (third, fourth) if isinstance(one, Recorded)] == [1, 1]
+    with pytest.raises(QuotaExceeded):
+        taken(stores, line_of(tenant), limits)
+
+
+def test_a_job_that_is_no_line_is_not_counted_as_one(stores: Stores) -> None:
+    limits, line = Limits(open_lines=1), line_of(f"t{uuid.uuid4().hex[:12]}")
+    chapter = replace(line_of(line.tenant), kind=lifecycle.JobKind.CHAPTER)
+
+    for job in (line, another(line), another(line), chapter):
+        assert isinstance(taken(stores, job, limits), Recorded)
+
+
 @pytest.mark.integration
 def test_what_is_kept_is_given_back_when_the_job_expires(servers: LocalServers) -> None:
     stores = Stores(RedisJobStore(redis_url(servers)), partial(on_redis, redis_url(servers)))
