@@ -4,15 +4,18 @@ import hashlib
 import io
 import zipfile
 from dataclasses import replace
+from typing import Any, BinaryIO
 
 import av
 import pytest
 
+from books.editions import EncodedChapter
 from shared.advance import advance
-from shared.books import BookState
+from shared.books import BookState, Wanted
 from shared.jobs import JOIN, PLAN, JobKind, JobState
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
+from worker import encoding
 
 
 @pytest.fixture
@@ -253,3 +256,60 @@ def test_an_edition_that_is_wanted_no_more_does_not_matter(room: Bookroom) -> No
         room.children.cancel(one)
 
     rendered(room, "m4b")
+
+
+def ahead(room: Bookroom) -> list[str]:
+    return [one for one in room.children.created if room.jobs.jobs[one].kind is JobKind.ENCODING]
+
+
+def test_a_chapter_is_encoded_while_others_are_spoken(room: Bookroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = count_encodings(monkeypatch)
+    room.render("m4b", "srt")
+    while not ahead(room):
+        room.work_off(most=1)
+    (first,) = ahead(room)
+
+    room.deliver(first)
+    unspoken = [state for state in room.states() if state is not JobState.SUCCEEDED]
+    assert unspoken
+    assert room.jobs.jobs[first].state is JobState.SUCCEEDED
+    assert len(encoded) == 1
+
+    room.work_off()
+    assert room.state is BookState.SUCCEEDED
+    assert len(ahead(room)) == len(TEXTS) - 1  # the last one's edition is at once begun
+    assert len(encoded) == len(TEXTS)
+
+
+def test_what_was_encoded_ahead_under_another_title_is_encoded_again(room: Bookroom) -> None:
+    room.render("mp3")
+    while not ahead(room):
+        room.work_off(most=1)
+    room.books.put(replace(room.book, metadata={"title": "Renamed"}))
+    room.work_off()
+
+    with zipfile.ZipFile(io.BytesIO(room.edition("mp3"))) as archive:
+        first, *_ = (io.BytesIO(archive.read(name)) for name in archive.namelist())
+    with av.open(first) as chapter:
+        assert chapter.metadata["album"] == "Renamed"
+
+
+def test_of_a_paused_book_nothing_is_encoded_ahead(room: Bookroom) -> None:
+    room.deliver(room.render())
+    room.books.put(replace(room.book, wanted=Wanted.PAUSE))
+    room.work_off()
+
+    assert room.states() == [JobState.SUCCEEDED] * len(TEXTS)  # what was in hand came to its end
+    assert not ahead(room)
+
+
+def count_encodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    formats: list[str] = []
+    real = encoding.encode_chapter
+
+    def counted(*files: BinaryIO, **how: Any) -> EncodedChapter:
+        formats.append(how["format"])
+        return real(*files, **how)
+
+    monkeypatch.setattr(encoding, "encode_chapter", counted)
+    return formats
