@@ -139,7 +139,7 @@ class RedisJobStore:
 
     def load(self, job_id: str, step: str) -> tuple[Job, Step, SpeechRequest] | None:
         with translated():
-            snapshot, request = self._read(job_id, step)
+            snapshot, request = self._read(job_id, step, ["GET", records.request_key(job_id)])
         return (snapshot.job, snapshot.step, records.load_request(request)) if snapshot and request else None
 
     def change(
@@ -245,7 +245,7 @@ class RedisJobStore:
     ) -> Change | None:
         with translated():
             while True:
-                was, _ = self._read(job_id, step)
+                was, *_ = self._read(job_id, step)  # without the request, which may be long
                 if was is None:
                     return None
                 change = decide(was.job, was.step)
@@ -285,16 +285,15 @@ class RedisJobStore:
                 log.warning("the sweeper has to send a step: %s", error)
                 return
 
-    def _read(self, job_id: str, step: str) -> tuple[Snapshot | None, str | None]:
-        raw_job, request, raw_step = self._pipeline(
-            ["GET", records.job_key(job_id)],
-            ["GET", records.request_key(job_id)],
-            ["HGET", records.steps_key(job_id), step],
+    def _read(self, job_id: str, step: str, *more: list[str]) -> tuple[Snapshot | None, *tuple[Any, ...]]:
+        """Return the job and the step, and what else is asked for."""
+        raw_job, raw_step, *replies = self._pipeline(
+            ["GET", records.job_key(job_id)], ["HGET", records.steps_key(job_id), step], *more
         )
         if raw_job is None:
-            return None, None
+            return None, *replies
         job, found = records.load_job(raw_job), records.load_step(step, raw_step)
-        return Snapshot(job, found, raw_job, raw_step or ""), request
+        return Snapshot(job, found, raw_job, raw_step or ""), *replies
 
     def _pipeline(self, *commands: list[str]) -> list[Any]:
         with self._redis.pipeline(transaction=False) as pipeline:
