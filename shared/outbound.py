@@ -2,8 +2,8 @@
 
 A name is resolved once for each connection, what it resolves to is checked, and the connection goes to that very
 address: a resolver that answers otherwise the next time changes nothing. TLS still checks the name. Redirects are not
-followed; whoever wants to follow one checks its address by another request. Proxies of the environment are not asked:
-they would resolve the name themselves.
+followed; whoever wants to follow one checks its address by another request (shared/fetching.py). Proxies of the
+environment are not asked: they would resolve the name themselves.
 """
 
 import http.client
@@ -12,7 +12,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -137,6 +138,24 @@ def send(  # noqa: PLR0913 - every argument by name
         TargetRefused: it may not be asked.
         TargetUnreachable: nothing came back.
     """
+    with asking(method, url, rules=rules, body=body, headers=headers, seconds=seconds) as reply:
+        return Answer(reply.status, reply.headers, reply.read(most_bytes))
+
+
+@contextmanager
+def asking(  # noqa: PLR0913 - every argument by name
+    method: str,
+    url: str,
+    *,
+    rules: Rules,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    seconds: float,
+) -> Generator["Reply"]:
+    """Send a request; within the context what comes back can be read, piece by piece.
+
+    Args, Raises: as `send`.
+    """
     target = parsed(url, rules)
     addresses = resolved(target, rules)
     connection = _Connection(target, addresses, seconds=seconds)
@@ -145,18 +164,37 @@ def send(  # noqa: PLR0913 - every argument by name
     deadline.daemon = True
     deadline.start()
     try:
-        connection.request(method, target.path, body or None, {"Host": target.authority, **(headers or {})})
-        response = connection.getresponse()
-        head = {name.lower(): value for name, value in response.getheaders()}
-        answer = Answer(response.status, head, response.read(most_bytes))
-        if connection.broken_off:  # which looks like the end of what was read
-            raise TimeoutError
-        return answer
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise TargetUnreachable(_why(error, late=connection.broken_off)) from error
+        with connection.translated():
+            connection.request(method, target.path, body or None, {"Host": target.authority, **(headers or {})})
+            response = connection.getresponse()
+        yield Reply(response, connection)
     finally:
         deadline.cancel()
         connection.close()
+
+
+class Reply:
+    """An answer whose body is still to come. Names of headers are in lower case."""
+
+    def __init__(self, response: http.client.HTTPResponse, connection: "_Connection") -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self._response = response
+        self._connection = connection
+
+    def read(self, most_bytes: int) -> bytes:
+        """Return the next bytes of the body; none at its end.
+
+        Raises:
+            TargetUnreachable: the connection broke, or the time is over.
+        """
+        with self._connection.translated():
+            return self._response.read(most_bytes)
+
+    @property
+    def missing_bytes(self) -> int:
+        """How many were promised and have not come."""
+        return self._response.length or 0
 
 
 def resolved(target: Target, rules: Rules) -> list[Address]:
@@ -207,10 +245,21 @@ class _Connection(http.client.HTTPConnection):
         self._addresses = list(addresses)
         self._until = time.monotonic() + seconds
         self.broken_off = False
+        self._connected: socket.socket | None = None  # `sock` is let go of once an answer without a length has begun
 
     @property
     def seconds_left(self) -> float:
         return max(self._until - time.monotonic(), 0.001)
+
+    @contextmanager
+    def translated(self) -> Generator[None]:
+        """What fails within the context is TargetUnreachable."""
+        try:
+            yield
+            if self.broken_off:  # which looks like the end of what was read
+                raise TimeoutError
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise TargetUnreachable(_why(error, late=self.broken_off)) from error
 
     def connect_in_time(self) -> None:
         """Connect to the first address that answers.
@@ -228,6 +277,7 @@ class _Connection(http.client.HTTPConnection):
                 if self._target.tls:
                     context = ssl.create_default_context()
                     self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host.rstrip("."))
+                self._connected = self.sock
                 return
             except (OSError, ValueError) as error:
                 self.close()
@@ -237,7 +287,7 @@ class _Connection(http.client.HTTPConnection):
     def break_off(self) -> None:
         """Called when the time is over: whoever answers byte by byte, each in time, would keep us for ever."""
         self.broken_off = True
-        if sock := self.sock:
+        if sock := self._connected:
             try:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of an SSLSocket, without its farewell
             except OSError:

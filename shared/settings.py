@@ -46,6 +46,11 @@ class SharedSettings(BaseSettings):
     outbound_private: Annotated[str, AfterValidator(_networks)] = Field(
         default="", description="private networks that webhooks may go to, such as 10.1.0.0/16 fd00::/8; by spaces"
     )
+    clip_hosts: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="private networks that reference clips may be fetched from, such as 10.2.0.0/16; by spaces",
+    )
+    max_clip_bytes: int = Field(default=20 * 1024 * 1024, ge=1, description="of a reference clip's file")
     log_level: str = "INFO"
     # How many steps of one tenant may wait in a lane's queue; 0: all. At least messages for each worker x most workers
     # of k8s/keda, or KEDA would not see a backlog that is worth all of them.
@@ -65,3 +70,8 @@ class SharedSettings(BaseSettings):
     def outbound(self) -> Rules:
         """Where requests to addresses that clients name may go."""
         return Rules(self.outbound_http, networks(self.outbound_private))
+
+    @property
+    def clip_rules(self) -> Rules:
+        """Where reference clips may be fetched from."""
+        return Rules(http=True, private=networks(self.clip_hosts))
