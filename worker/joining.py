@@ -5,7 +5,10 @@ import io
 import logging
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # Of each segment of a job, on average: an object store that loses what it is given would keep it going for ever.
 MOST_REPAIRS = 5
+AHEAD = 6  # segments that are fetched while others are encoded: each is up to about a minute of FLAC
+CHECK_SECONDS = 1.0  # a segment of a few words is joined in milliseconds
 
 
 Make = Callable[[dict[str, Audio], Claims], Audio]  # of the segments' audio, in order
@@ -175,13 +180,28 @@ def _write(encoder: Encoder, parts: Iterable[tuple[Audio, Waveform, float]]) -> 
 
 
 def _waveforms(spoken: dict[str, Audio], lease: Lease, runtime: Runtime) -> Iterator[Waveform]:
-    """Yield one segment at a time: a long job is never held whole."""
-    for step, audio in spoken.items():
-        lease.check()
-        try:
-            data = b"".join(runtime.objects.read(audio.key))
-        except AudioMissing as error:
-            raise SegmentLost(step, audio.key) from error
-        if hashlib.sha256(data).hexdigest() != audio.sha256:
-            raise SegmentLost(step, audio.key)
-        yield decode(io.BytesIO(data))
+    """Yield one segment at a time, with the next few fetched meanwhile: a long job is never held whole."""
+    with ThreadPoolExecutor(AHEAD) as pool:
+        fetched: deque[tuple[str, Audio, Future[bytes]]] = deque()
+        for step, audio in spoken.items():
+            fetched.append((step, audio, pool.submit(copy_context().run, _data, audio, runtime)))
+            if len(fetched) > AHEAD:
+                lease.check(every=CHECK_SECONDS)
+                yield _waveform(*fetched.popleft())
+        for one in fetched:
+            lease.check(every=CHECK_SECONDS)
+            yield _waveform(*one)
+
+
+def _data(audio: Audio, runtime: Runtime) -> bytes:
+    return b"".join(runtime.objects.read(audio.key))
+
+
+def _waveform(step: str, audio: Audio, fetched: Future[bytes]) -> Waveform:
+    try:
+        data = fetched.result()
+    except AudioMissing as error:
+        raise SegmentLost(step, audio.key) from error
+    if hashlib.sha256(data).hexdigest() != audio.sha256:
+        raise SegmentLost(step, audio.key)
+    return decode(io.BytesIO(data))

@@ -1,6 +1,7 @@
 """A worker's hold on a step: renewed in the background, lost when the job ends or another worker takes over."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -70,6 +71,7 @@ class Lease:
         self._seconds = seconds
         self._among = among or Leases()
         self._kept: list[Callable[[], None]] = []
+        self._renewed_at = -math.inf  # monotonic seconds
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._renew_until_ended, daemon=True)
 
@@ -82,8 +84,8 @@ class Lease:
         self._ended.set()
         self._among.discard(self)
 
-    def check(self) -> None:
-        """Renew the lease.
+    def check(self, *, every: float = 0.0) -> None:
+        """Renew the lease, unless that was less than `every` seconds ago.
 
         Raises:
             StepLost: stop working, nobody wants the result.
@@ -91,7 +93,8 @@ class Lease:
         """
         if self._among.must_stop():
             raise MustStop
-        self._renew()
+        if time.monotonic() >= self._renewed_at + every:
+            self._renew()
 
     def keep(self, renew: Callable[[], None]) -> None:
         """Have something else that is ours renewed with the lease, in its thread, every quarter of its seconds.
@@ -113,6 +116,7 @@ class Lease:
         outcome = change.outcome if change else Outcome.MISSING
         if outcome is not Outcome.APPLIED:
             raise StepLost(outcome)
+        self._renewed_at = time.monotonic()
 
     def _renewed(self, job: Job, step: Step) -> Change:
         return lifecycle.renew(job, step, token=self.token, now=time.time(), lease_seconds=self._seconds)

@@ -1,6 +1,8 @@
 """The segments of a long job become one audio: exact in length, in order, without a click."""
 
 import hashlib
+from collections.abc import Iterator
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -126,6 +128,23 @@ def test_a_join_waits_out_an_outage_of_the_object_store(world: World) -> None:
 
     assert world.deliver(job_id, "join").verdict is Verdict.RETRY
     assert world.deliver(job_id, "join").verdict is Verdict.ACKNOWLEDGE
+    assert world.jobs.jobs[job_id].state is JobState.SUCCEEDED
+
+
+def test_segments_are_fetched_side_by_side(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = world.submit(DIFFERENT, long=True, lane=Lane.BULK)
+    world.deliver(job_id, "plan")
+    for step in world.jobs.jobs[job_id].segments():
+        world.deliver(job_id, step)
+    together, read = Barrier(3, timeout=10), world.objects.read
+
+    def waiting(key: str) -> Iterator[bytes]:
+        together.wait()  # for the two others: one by one, none of them would be read
+        yield from read(key)
+
+    monkeypatch.setattr(world.objects, "read", waiting)
+    world.deliver(job_id, "join")
+
     assert world.jobs.jobs[job_id].state is JobState.SUCCEEDED
 
 

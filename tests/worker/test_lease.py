@@ -61,6 +61,16 @@ def test_a_cancelled_job_ends_the_lease(jobs: InMemoryJobStore) -> None:
     assert lost.value.outcome is Outcome.JOB_FINISHED
 
 
+def test_a_check_is_left_out_that_comes_soon_after_another(jobs: InMemoryJobStore) -> None:
+    held = lease(jobs)
+    held.check(every=60)
+    jobs.jobs["j"] = jobs.jobs["j"].cancelled(now=1.0)
+
+    held.check(every=60)
+    with pytest.raises(StepLost):
+        held.check()
+
+
 def test_a_step_that_another_worker_took_over_is_lost(jobs: InMemoryJobStore) -> None:
     with pytest.raises(StepLost) as lost:
         lease(jobs, token="an earlier one").check()
