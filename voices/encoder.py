@@ -7,6 +7,7 @@ its wheel. One thing differs: loud recordings are brought to the level of quiet 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -64,17 +65,26 @@ class SpeakerEncoder:
 
     def embed_pieces(self, recording: Waveform) -> Floats:
         """Return the embedding of each 1.6 s, (pieces, 256): how alike they are tells whether one person speaks."""
-        samples = _level(_at_our_rate(recording))
-        mel = _mel(_padded(samples))
-        return self._run(np.stack([mel[start : start + _FRAMES] for start in _starts(len(samples))]))
+        return self._run(_looks(recording))
+
+    def embed_all(self, recordings: Sequence[Waveform]) -> list[Floats]:
+        """Return the speaker embedding of each, as `embed` does; together they take less time than one by one."""
+        looks = [_looks(recording) for recording in recordings]
+        pieces = self._run(np.concatenate(looks))
+        ends = np.cumsum([len(look) for look in looks])
+        return [unit(those.mean(axis=0)) for those in np.split(pieces, ends[:-1])]
 
     def _run(self, mel: Floats) -> Floats:
         """(pieces, frames, mels) to (pieces, SIZE)."""
+        raw = np.maximum(self._last_state(mel) @ self.projection.T + self.bias, 0)
+        return (raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+    def _last_state(self, mel: Floats) -> Floats:
+        """(pieces, frames, mels) to (pieces, hidden)."""
         sequence = mel
         for layer in self.layers:
             sequence = _lstm(layer, sequence)
-        raw = np.maximum(sequence[:, -1] @ self.projection.T + self.bias, 0)
-        return (raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+        return sequence[:, -1]
 
 
 def unit(vector: Floats) -> Floats:
@@ -89,12 +99,17 @@ def similarity(one: Floats, other: Floats) -> float:
 @cache
 def load_encoder() -> SpeakerEncoder:
     """Return the pretrained encoder, of which a process needs one."""
-    raw = (files("voices") / "data" / WEIGHTS).read_bytes()
     with (files("voices") / "data" / WEIGHTS).open("rb") as file, np.load(file) as stored:
         weights = {name: stored[name].astype(np.float32) for name in stored.files}
     layers = [_Layer(weights[f"inputs{n}"], weights[f"hidden{n}"], weights[f"bias{n}"]) for n in range(_LAYERS)]
-    revision = f"resemblyzer-{hashlib.sha256(raw).hexdigest()[:12]}"
-    return SpeakerEncoder(tuple(layers), weights["projection"], weights["projection_bias"], revision)
+    return SpeakerEncoder(tuple(layers), weights["projection"], weights["projection_bias"], encoder_revision())
+
+
+@cache
+def encoder_revision() -> str:
+    """Return the pretrained encoder's revision, without loading it."""
+    raw = (files("voices") / "data" / WEIGHTS).read_bytes()
+    return f"resemblyzer-{hashlib.sha256(raw).hexdigest()[:12]}"
 
 
 def _lstm(layer: _Layer, sequence: Floats) -> Floats:
@@ -127,6 +142,13 @@ def _at_our_rate(recording: Waveform) -> Samples:
 def _level(samples: Samples) -> Samples:
     rms = np.sqrt(np.mean(samples.astype(np.float64) ** 2))
     return (samples * (10 ** (_LEVEL_DBFS / 20) / rms)).astype(np.float32)
+
+
+def _looks(recording: Waveform) -> Floats:
+    """Return the mel spectrograms of 1.6 s each that the network sees: (pieces, frames, mels)."""
+    samples = _level(_at_our_rate(recording))
+    mel = _mel(_padded(samples))
+    return np.stack([mel[start : start + _FRAMES] for start in _starts(len(samples))])
 
 
 def _starts(length: int) -> list[int]:

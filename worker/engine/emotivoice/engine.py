@@ -10,22 +10,23 @@ import torch
 from torch import Tensor
 
 from audio.waveform import Samples, Waveform, fade_in, fade_out, silence
+from worker.engine.emotivoice.adapter import Adapter, load_adapter
 from worker.engine.emotivoice.config import AUDIO
 from worker.engine.emotivoice.device import computing, find_device, find_precision, to_device
 from worker.engine.emotivoice.embedding import TextEmbedder
 from worker.engine.emotivoice.frontend import Frontend
+from worker.engine.emotivoice.imitation import Imitator
 from worker.engine.emotivoice.loading import ModelFiles, load_model
 from worker.engine.emotivoice.model import Networks
 from worker.engine.emotivoice.parts import Part, Script, groups, script, speech, timings
 from worker.engine.emotivoice.pipeline import CPU_LIMITS, GPU_LIMITS, Input, Limits, mels, vocode, vocode_in_pieces
 from worker.engine.emotivoice.prompts import PROMPTS, prompt_of
-from worker.engine.emotivoice.voices import VoiceFinder
+from worker.engine.emotivoice.speakers import Speakers
 from worker.engine.errors import EngineUnavailable, InvalidUtterance, OutOfMemory
 from worker.engine.options import EngineOptions
-from worker.engine.speech import NEUTRAL, Speech, Utterance
+from worker.engine.speech import NEUTRAL, Imitation, ReferenceClip, Speech, Utterance
 
 CODE_VERSION = "1"  # raise it with every change that can be heard
-LARGEST_IN_VECTOR = 100.0  # of a speaker embedding; the table's numbers are around 1, and fp16 ends at 65,504
 GPU_BATCH = 32  # utterances that a worker hands over at once
 WARM_UP_TEXT = "好"
 GPU_WARM_UP_TEXTS = ("好", "That is 1,234 words.", "Once more, and longer. " * 4, "今天天气很好。" * 8)
@@ -43,12 +44,20 @@ class EmotiVoiceEngine:
     controls: tuple[str, ...] = ("pitch_shift", "pitch_scale", "energy_shift", "energy_scale")
     blends = True
 
-    def __init__(self, files: ModelFiles, *, dtype: torch.dtype | None = None, tone_sandhi: bool = False) -> None:
+    def __init__(
+        self,
+        files: ModelFiles,
+        *,
+        dtype: torch.dtype | None = None,
+        tone_sandhi: bool = False,
+        adapter: Adapter | None = None,
+    ) -> None:
         """Build the engine around loaded files.
 
         Args:
             dtype: what to compute in; None is what the weights are.
             tone_sandhi: change Mandarin tones as speakers do.
+            adapter: what clips are imitated with.
         """
         self._networks = Networks.of(files.weights, files.config, dtype=dtype)
         self._device = self._networks.acoustic.to_mel.weight.device
@@ -57,11 +66,13 @@ class EmotiVoiceEngine:
         self._embed = TextEmbedder(files.vocabulary, self._networks.style)
         self._frontend = Frontend(files.tokens, tone_sandhi=tone_sandhi)
         self._ids = {token: number for number, token in enumerate(files.tokens)}
-        self._finder = VoiceFinder(files.voices)
+        self._speakers = Speakers(files.voices, self._networks.acoustic.spk_tokenizer.weight)
+        self._imitator = Imitator(self.synthesize, files.voices, adapter)
         self.batch_size = GPU_BATCH if on_gpu else 1
         self.voices = files.voices
         self.missing: dict[str, str] = {}
         self.revision = _revision(files.revision, dtype or files.dtype, tone_sandhi=tone_sandhi)
+        self.imitation_revision = self._imitator.revision(self.revision)
 
     @classmethod
     def load(cls, options: EngineOptions) -> Self:
@@ -75,7 +86,8 @@ class EmotiVoiceEngine:
         device = find_device(options.device)
         files = load_model(options.model_dir, device=str(device))
         precision = find_precision(options.precision, device, files.dtype)
-        return cls(files, dtype=precision, tone_sandhi=options.tone_sandhi)
+        adapter = load_adapter(files.folder.path, files.source_revision)
+        return cls(files, dtype=precision, tone_sandhi=options.tone_sandhi, adapter=adapter)
 
     def warm_up(self) -> None:
         """Touch what the first utterance would wait for: the weights; on a GPU also the kernels and the memory pool."""
@@ -132,10 +144,23 @@ class EmotiVoiceEngine:
                 yield Speech(silence(part.pause_seconds, AUDIO.sample_rate))
                 start += part.pause_seconds
 
+    def imitate(self, clip: ReferenceClip) -> Imitation:
+        """Return how to speak like the clip: by the voice adapter, or with the nearest voice and a warning.
+
+        It speaks: 15 s with an adapter; without one, for the first clip in a process, 4 minutes.
+
+        Raises:
+            What `synthesize` raises.
+        """
+        return self._imitator.imitate(clip)
+
     def _script(self, utterance: Utterance) -> Script:
         _require_in_range(utterance)
-        self._voice_rows(utterance.voice)
-        return script(utterance, self._frontend, self._embed)
+        self._speakers.require(utterance.voice)
+        found = script(utterance, self._frontend, self._embed)
+        if isinstance(utterance.voice, Imitation):
+            return replace(found, warnings=(*utterance.voice.warnings, *found.warnings))
+        return found
 
     def _stream_part(self, whole: Script, part: Part, start_seconds: float) -> Iterator[Speech]:
         with computing():
@@ -180,7 +205,7 @@ class EmotiVoiceEngine:
         return [
             Input(
                 phonemes=tuple(self._ids[token] for token in part.phonemes.tokens),
-                speaker=self._speaker(whole.utterance.voice),
+                speaker=self._speakers.vector(whole.utterance.voice),
                 style=style,
                 content=content,
                 speed=whole.utterance.speed,
@@ -200,27 +225,6 @@ class EmotiVoiceEngine:
         strengths = to_device([[utterance.emotion_strength] for utterance in utterances], styles.device)
         moved = styles + (strengths - 1.0).to(styles.dtype) * (styles - neutral)
         return moved.clamp(-1.0, 1.0)  # the range of the encoder's tanh
-
-    def _speaker(self, voice: str | tuple[float, ...]) -> Tensor:
-        """The speaker embedding: a row of the table, a blend of rows, or the given vector itself."""
-        table = self._networks.acoustic.spk_tokenizer.weight
-        rows = self._voice_rows(voice)
-        if rows is None:
-            return to_device(voice, table.device, table.dtype)
-        blend = torch.stack([table[row].float() * weight for row, weight in rows]).sum(dim=0)
-        return blend.to(table.dtype)
-
-    def _voice_rows(self, voice: str | tuple[float, ...]) -> list[tuple[int, float]] | None:
-        if isinstance(voice, str):
-            try:
-                return self._finder.find(voice)
-            except ValueError as error:
-                raise InvalidUtterance(str(error)) from error
-        width = self._networks.acoustic.spk_tokenizer.weight.shape[1]
-        if len(voice) != width or not all(abs(number) <= LARGEST_IN_VECTOR for number in voice):
-            bounds = f"{width} numbers from -{LARGEST_IN_VECTOR:g} to {LARGEST_IN_VECTOR:g}"
-            raise InvalidUtterance(f"a speaker embedding is {bounds}; this one has {len(voice)}, or one out of bounds")
-        return None
 
 
 _RANGES = {  # those of the API

@@ -15,6 +15,7 @@ VOCABULARY = "vocab.txt"
 TOKENLIST = "tokenlist"
 SPEAKERS = "speakers"
 VOICES = "voices.md"
+ADAPTER = "speaker_adapter.safetensors"
 
 GENERATORS = "g_????????"
 TEXT = "data/youdao/text"  # in the official repository
