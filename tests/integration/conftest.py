@@ -1,5 +1,6 @@
 """A real gateway and real workers as processes, with an engine that obeys the text."""
 
+import json
 import os
 import sys
 import time
@@ -8,16 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from redis import Redis
 
 from cli.stack.fleet import Fleet
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
 from cli.stack.process import Command, Process, check_running, kill_all
 from cli.stack.servers import LocalServers
-from shared.jobs import Lane
+from shared.jobs import NO_TENANT, Lane
 from shared.settings import SharedSettings
+from shared.tenants import TENANTS
 from tests.api import Api, Json
 from tests.engines import GATE, Gate
 from tests.waiting import wait_for
@@ -71,6 +75,18 @@ class RunningFleet:
         process = Process(name, command, answers=lambda: http_ok(port, "/readyz"))
         self.guests.append(process)
         return Worker(process, f"http://{LOOPBACK}:{port}")
+
+    @contextmanager
+    def limits(self, **own: float) -> Generator[None]:
+        """Within the block the tenant of the tests has limits of its own, and the gateway knows."""
+        redis: Any = cast(Any, Redis).from_url(self.servers.environment()["EMOTIVOICE_REDIS_URL"])
+        redis.hset(TENANTS, NO_TENANT, json.dumps({**own, "requests_per_second": 1000}))  # which every answer tells
+        try:
+            wait_for(lambda: "RateLimit" in self.api.http.get("/v1/batches").headers, every=0.5)
+            yield
+        finally:
+            redis.hdel(TENANTS, NO_TENANT)
+            wait_for(lambda: "RateLimit" not in self.api.http.get("/v1/batches").headers, every=0.5)
 
     @contextmanager
     def without_worker(self, lane: Lane) -> Generator[None]:

@@ -1,26 +1,63 @@
 """Batches on the real stack: lines in, audio out, whatever becomes of the worker that reads them."""
 
+import asyncio
 import hashlib
 import io
 import json
 import os
 import signal
+import time
 import uuid
 import zipfile
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import pytest
 import redis
+import uuid_utils
 
-from shared.jobs import Lane
+from shared import records
+from shared.batch_store import BEGINNING, AsyncRedisBatches, batches_key
+from shared.batches import Batch, Terms, Wanted
+from shared.jobs import NO_TENANT, Lane
+from shared.object_store import S3ObjectStore
+from shared.settings import SharedSettings
+from sweeper.batches import BEGINNING_SECONDS
 from tests.api import Json, children
 from tests.integration.conftest import RunningFleet
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
+T = TypeVar("T")
+
+JSON_LINES = {"Content-Type": "application/jsonl"}
 OVER = {"succeeded", "partly_failed", "failed", "cancelled"}
 OPTIONS = {"template": "Dear {name}, happy new year!", "defaults": {"format": "flac"}}
+
+
+@pytest.fixture
+def settings(fleet: RunningFleet, monkeypatch: pytest.MonkeyPatch) -> SharedSettings:
+    """How to reach the fleet's own servers."""
+    for name, value in fleet.servers.environment().items():
+        monkeypatch.setenv(name, value)
+    return SharedSettings()
+
+
+@pytest.fixture
+def stored(settings: SharedSettings) -> Any:
+    """What Redis has."""
+    return cast(Any, redis.Redis).from_url(settings.redis_url.get_secret_value(), decode_responses=True)
+
+
+async def on_batches(settings: SharedSettings, do: Callable[[AsyncRedisBatches], Awaitable[T]]) -> T:
+    """Do something with the records of batches, as a gateway does."""
+    batches = AsyncRedisBatches(settings.redis_url.get_secret_value())
+    try:
+        return await do(batches)
+    finally:
+        await batches.close()
 
 
 def jsonl(*lines: object) -> bytes:
@@ -28,8 +65,7 @@ def jsonl(*lines: object) -> bytes:
 
 
 def send(fleet: RunningFleet, body: bytes, **headers: str) -> Json:
-    kind = {"Content-Type": "application/jsonl"}
-    answer = fleet.api.http.post("/v1/batches", content=body, headers={**kind, **headers})
+    answer = fleet.api.http.post("/v1/batches", content=body, headers={**JSON_LINES, **headers})
     assert answer.status_code == 202, answer.text
     return answer.json()
 
@@ -131,6 +167,69 @@ def test_cancel_then_retry_speaks_the_rest(fleet: RunningFleet) -> None:
     assert {line["state"] for line in results(fleet, batch_id)} == {"succeeded"}
 
 
+def test_a_retry_tries_again_what_the_quota_allows_and_the_rest_another_time(fleet: RunningFleet, stored: Any) -> None:
+    mark = uuid.uuid4().hex
+    wait_for(lambda: not int(stored.get(records.open_lines_key(NO_TENANT)) or 0), seconds=60)  # of other tests
+    with fleet.without_worker(Lane.BULK):
+        batch_id = send(fleet, jsonl({"batch": OPTIONS}, *(greeting(number, mark) for number in range(8))))["id"]
+        wait_for(lambda: look(fleet, batch_id)["progress"]["jobs"]["queued"] == 8)
+        fleet.api.http.post(f"/v1/batches/{batch_id}/cancel")
+        wait_for(lambda: look(fleet, batch_id)["state"] == "cancelled")
+        with fleet.limits(open_lines=5):
+            fleet.api.http.post(f"/v1/batches/{batch_id}/retry")
+            wait_for(lambda: look(fleet, batch_id)["state"] == "running")
+            shown = look(fleet, batch_id)["progress"]
+            refused = fleet.api.http.post("/v1/batches", content=jsonl({"text": "One more."}), headers=JSON_LINES)
+
+    errors = fleet.api.http.get(f"/v1/batches/{batch_id}/errors").text.splitlines()
+    assert (shown["jobs"]["queued"], shown["jobs"]["cancelled"]) == (5, 3)
+    assert (refused.status_code, refused.json()["code"], refused.json()["used"]) == (429, "quota_exceeded", 5)
+    assert [json.loads(one)["code"] for one in errors] == ["quota_exceeded"] * 3
+    over(fleet, batch_id)
+    assert fleet.api.http.post(f"/v1/batches/{batch_id}/retry").status_code == 202
+    assert over(fleet, batch_id)["state"] == "succeeded"
+
+
+def a_minute_passes(stored: Any, batch_id: str) -> None:
+    """Let it be a minute ago that the batch's pass was recorded, whose gateway has died."""
+    assert stored.zadd(BEGINNING, {batch_id: time.time() - 2 * BEGINNING_SECONDS}, xx=True, ch=True) == 1
+
+
+def test_the_sweeper_begins_a_pass_whose_gateway_died_before_it_enqueued_it(
+    fleet: RunningFleet, settings: SharedSettings, stored: Any
+) -> None:
+    body = jsonl(*({"text": f"Left behind {number}, {uuid.uuid4().hex}."} for number in range(3)))
+    terms = Terms(longest_text=1000, default_voice="hum")
+    batch = Batch(
+        str(uuid_utils.uuid7()), NO_TENANT, time.time(), len(body), hashlib.sha256(body).hexdigest(), 3, terms
+    )
+    S3ObjectStore(settings).put(batch.source_key, io.BytesIO(body), length=len(body), content_type="text/plain")
+    asyncio.run(on_batches(settings, lambda batches: batches.create(batch, key="", fingerprint="")))
+    assert look(fleet, batch.id)["state"] == "ingesting"
+
+    a_minute_passes(stored, batch.id)
+
+    assert over(fleet, batch.id)["state"] == "succeeded"
+    assert not stored.zscore(BEGINNING, batch.id)
+
+
+def test_the_sweeper_begins_a_retry_whose_gateway_died(
+    fleet: RunningFleet, settings: SharedSettings, stored: Any
+) -> None:
+    with fleet.without_worker(Lane.BULK):
+        batch_id = send(fleet, jsonl({"text": f"Tried again, {uuid.uuid4().hex}."}))["id"]
+        wait_for(lambda: look(fleet, batch_id)["progress"]["jobs"]["queued"] == 1)
+        fleet.api.http.post(f"/v1/batches/{batch_id}/cancel")
+        wait_for(lambda: look(fleet, batch_id)["state"] == "cancelled")
+
+    again = partial(Batch.again, wanted=Wanted.SPEAK)
+    asyncio.run(on_batches(settings, lambda batches: batches.change(batch_id, again, garbage=lambda _: ())))
+    assert look(fleet, batch_id)["state"] == "ingesting"
+    a_minute_passes(stored, batch_id)
+
+    assert over(fleet, batch_id)["state"] == "succeeded"
+
+
 def test_a_big_batch_does_not_delay_its_tenant_s_single_job(fleet: RunningFleet) -> None:
     """The window of the bulk lane is 320: without flows the job would be behind 5,000 lines."""
     mark = uuid.uuid4().hex
@@ -168,15 +267,14 @@ def test_events_tell_each_job_and_end_with_the_batch(fleet: RunningFleet) -> Non
     assert names[-1] == "batch.succeeded"
 
 
-def test_a_deleted_batch_leaves_nothing_behind(fleet: RunningFleet, settings: Any) -> None:
-    client: Any = cast(Any, redis.Redis).from_url(settings.redis_url.get_secret_value(), decode_responses=True)
+def test_a_deleted_batch_leaves_nothing_behind(fleet: RunningFleet, stored: Any) -> None:
     batch_id = send(fleet, jsonl({"text": f"Gone soon, {uuid.uuid4().hex}."}, {"text": ""}))["id"]
     job_id = over(fleet, batch_id) and results(fleet, batch_id)[0]["job_id"]
     assert fleet.api.http.delete(f"/v1/batches/{batch_id}").status_code == 204
     assert fleet.api.http.get(f"/v1/batches/{batch_id}").status_code == 404
 
     def left() -> list[str]:
-        return [*client.scan_iter(f"*{batch_id}*", count=10_000), *client.scan_iter(f"*{job_id}*", count=10_000)]
+        return [*stored.scan_iter(f"*{batch_id}*", count=10_000), *stored.scan_iter(f"*{job_id}*", count=10_000)]
 
     wait_for(lambda: not left(), seconds=60)
-    assert batch_id not in client.zrange("batches", 0, -1)
+    assert batch_id not in stored.zrange(batches_key(NO_TENANT), 0, -1)
