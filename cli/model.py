@@ -52,7 +52,7 @@ def check(
     folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False
 ) -> None:
     """Read every byte of a model, and say what it is or what is wrong with it."""
-    with _told(as_json=as_json):
+    with told(as_json=as_json):
         from worker.engine.emotivoice.report import check_model
 
         report = check_model(folder)
@@ -76,7 +76,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace a converted folder that is there.")] = False,
 ) -> None:
     """Make one folder of an official or fine-tuned model: it starts faster, and nothing else is needed with it."""
-    with _told():
+    with told():
         from worker.engine.emotivoice.conversion import convert
 
         manifest = convert(folder, output, dtype=dtype.value, replace=force)
@@ -94,7 +94,7 @@ def pull(
     ] = 600,
 ) -> None:
     """Fetch a converted model. One that was cut goes on where it stopped; what is there and right is kept."""
-    with _told():
+    with told():
         from cli import transfer
         from cli.progress import bytes_bar
 
@@ -107,7 +107,7 @@ def pull(
 @app.command(epilog="\b\nExample:\n  emotivoice model push models/emotivoice s3://models/emotivoice")
 def push(folder: Folder, url: Place) -> None:
     """Store a converted model, for `pull` to fetch. The bucket has to be there."""
-    with _told():
+    with told():
         from cli import transfer
         from cli.progress import bytes_bar
 
@@ -124,7 +124,7 @@ def _store(bucket: str) -> "S3ObjectStore":
 
 
 @contextmanager
-def _told(*, as_json: bool = False) -> Generator[None]:
+def told(*, as_json: bool = False) -> Generator[None]:
     """What can't be done becomes one line on standard error and an exit code."""
     from shared.errors import JobError
     from worker.engine.errors import EngineError
@@ -173,4 +173,4 @@ def _show(report: "Report") -> None:
         typer.echo(f"warning: {warning}")
 
 
-app.command(epilog=model_export.EPILOG)(_told()(model_export.export))
+app.command(epilog=model_export.EPILOG)(told()(model_export.export))
