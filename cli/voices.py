@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cli import tables
+from cli import tables, voice_adapter
 from cli.connection import DEFAULT_URL, AsJson, Token, Url, connected
 
 
@@ -36,3 +36,6 @@ def list_voices(as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = 
     with connected(url, token) as client:
         catalogue = client.voices()
     (tables.show_json if as_json else tables.show_voices)(catalogue)
+
+
+app.command(epilog=voice_adapter.EPILOG)(voice_adapter.fit_adapter)
