@@ -13,7 +13,7 @@ from anyio import to_thread
 from gateway.batch_file import BatchFile
 from gateway.batch_schemas import BatchOptions
 from gateway.dependencies import Services
-from gateway.submission import default_voice
+from gateway.voice_offer import default_voice, offer_to
 from shared import checking, tracing
 from shared.accepted import REFUSED
 from shared.batches import NO_SPEECH, Batch, Terms
@@ -41,7 +41,7 @@ async def submit_batch(found: BatchFile, services: Services, *, key: str, tenant
     Raises:
         JobError: its options can't be spoken so, or a server is away; then nothing is accepted.
     """
-    offer = await services.known.offer()
+    offer = await offer_to(tenant, [found.options.defaults.voice], services)
     terms = await terms_of(tenant, offer, services)
     defaults = _checked(found.options, offer, terms)
     batch = Batch(
@@ -94,7 +94,7 @@ async def _check_room(batch: Batch, services: Services) -> None:
 async def terms_of(tenant: str, offer: Offer, services: Services) -> Terms:
     settings = services.settings
     limits = replace(await services.quotas.limits(tenant), concurrent_jobs=0)  # a batch's jobs are none of those
-    return Terms(settings.max_text_characters, default_voice(offer.catalogue, settings), limits)
+    return Terms(settings.max_text_characters, default_voice(offer, settings), limits)
 
 
 async def begin_pass(batch: Batch, services: Services) -> None:

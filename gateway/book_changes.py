@@ -9,9 +9,10 @@ from typing import Any
 from anyio import to_thread
 
 from gateway.book_schemas import BookChange, ChapterChange
-from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voice_id
+from gateway.book_voicing import changed_metadata, changed_voicing, known_emotion, voices_named
 from gateway.dependencies import Services
 from gateway.pictures import picture
+from gateway.voice_offer import offer_to
 from shared.books import Book, Chapter, Wanted, cover_key, text_key
 from shared.checking import Offer, check_text
 from shared.errors import BookNotFound, InvalidCover, InvalidOrder, UnknownChapter
@@ -30,7 +31,8 @@ async def change_book(book: Book, body: BookChange, services: Services, *, at_wo
     Raises:
         JobError: a chapter, a voice or an emotion is not known, or a text can't be spoken.
     """
-    offer = await services.known.offer()
+    named = [*voices_named(body), *(one.voice for one in body.chapters)]
+    offer = await offer_to(book.tenant, filter(None, named), services)
     _check_chapters(book, body)
     edits: dict[str, dict[str, Any]] = {}
     for one in body.chapters:
@@ -74,7 +76,7 @@ async def _edit(book: Book, body: ChapterChange, offer: Offer, services: Service
     if body.included is not None:
         said["included"] = body.included
     if "voice" in body.model_fields_set:
-        said["voice"] = voice_id(body.voice, offer) if body.voice else ""
+        said["voice"] = offer.voice(body.voice) if body.voice else ""
     if "emotion" in body.model_fields_set:
         said["emotion"] = known_emotion(body.emotion, offer) if body.emotion else ""
     if "speed" in body.model_fields_set:

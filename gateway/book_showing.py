@@ -1,7 +1,7 @@
 """A book as the API shows it: its record, how far its jobs are, and what is to be expected."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from gateway import delivery
@@ -20,11 +20,12 @@ from gateway.book_schemas import (
 )
 from gateway.dependencies import Services
 from gateway.schemas import JobError
-from shared.books import FORMATS, Book, Chapter, Edition, chapter_fingerprint, seconds_of
+from shared.books import FORMATS, Book, Chapter, Edition, Voicing, chapter_fingerprint, seconds_of
 from shared.children import Spent
 from shared.jobs import Audio, Failure, Job, JobState, Lane
 from shared.ports import LaneLoad
 from shared.shown import at
+from shared.voice_library import as_named
 
 USUAL_SEGMENT_SECONDS = 10.0  # of a chapter, about a paragraph, until a chapter of the book is planned
 
@@ -54,7 +55,7 @@ async def status(looked: Looked, services: Services) -> BookStatus:
     return BookStatus(
         **_summary(looked),
         notes=list(book.notes),
-        voicing=Voiced(**asdict(book.voicing)),
+        voicing=voiced(book.voicing),
         loudness=book.loudness,
         cover=BookCover(content_type=book.cover_type, sha256=book.cover_sha256) if book.cover_sha256 else None,
         progress=BookProgress(
@@ -71,6 +72,13 @@ async def status(looked: Looked, services: Services) -> BookStatus:
         editions=await _editions(looked, services),
         error=_error(looked),
     )
+
+
+def voiced(voicing: Voicing) -> Voiced:
+    """Return the voicing as its owner names the voices."""
+    speakers = {speaker: as_named(voice) for speaker, voice in voicing.speakers.items()}
+    voice, dialogue_voice = as_named(voicing.voice), as_named(voicing.dialogue_voice)
+    return Voiced(**asdict(replace(voicing, voice=voice, dialogue_voice=dialogue_voice, speakers=speakers)))
 
 
 def _summary(looked: Looked) -> dict[str, Any]:
@@ -148,7 +156,7 @@ def _chapter(book: Book, chapter: Chapter, job: Job | None) -> ChapterStatus:
         characters=chapter.characters,
         estimated_minutes=round(seconds_of(book, chapter) / 60, 1),
         included=chapter.included,
-        voice=chapter.voice or None,
+        voice=as_named(chapter.voice) or None,
         emotion=chapter.emotion or None,
         speed=chapter.speed,
         state=job.state if job else None,

@@ -9,9 +9,10 @@ import uuid_utils
 from anyio import to_thread
 
 from gateway.book_schemas import BookOptions
-from gateway.book_voicing import changed_metadata, new_voicing
+from gateway.book_voicing import changed_metadata, new_voicing, voices_named
 from gateway.dependencies import Services
 from gateway.receiving import Received
+from gateway.voice_offer import offer_to
 from shared import tracing
 from shared.books import Book, fingerprint
 from shared.children import child_id
@@ -67,6 +68,7 @@ async def _new_book(received: Received, options: BookOptions, services: Services
     if options.keep_seconds and options.keep_seconds > longest:
         raise KeepTooLong(options.keep_seconds, limit=longest)
     book_id, now = str(uuid_utils.uuid7()), time.time()
+    offer = await offer_to(tenant, voices_named(options), services)
     reading = {name: getattr(options, name) for name in READING_OPTIONS if getattr(options, name) is not None}
     return Book(
         id=book_id,
@@ -75,7 +77,7 @@ async def _new_book(received: Received, options: BookOptions, services: Services
         source_name=received.name,
         source_bytes=received.bytes,
         source_sha256=received.sha256,
-        voicing=new_voicing(options, await services.known.offer(), services.settings),
+        voicing=new_voicing(options, offer, services.settings),
         touched_at=now,
         keep_seconds=options.keep_seconds or longest,
         options=reading,

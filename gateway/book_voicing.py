@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.book_schemas import VoicingFields
 from gateway.settings import GatewaySettings
-from gateway.submission import default_voice
+from gateway.voice_offer import default_voice
 from shared.books import Voicing
 from shared.checking import Offer
 from shared.errors import UnknownEmotion
@@ -18,25 +18,24 @@ def new_voicing(body: VoicingFields, offer: Offer, settings: GatewaySettings) ->
     """Return how a new book is read.
 
     Raises:
-        UnknownVoice, InvalidBlend, UnknownEmotion: the engine has no such.
+        JobError: there is no such voice or emotion, or a voice of the tenant's own can't speak.
     """
-    voice = default_voice(offer.catalogue, settings)
-    return changed_voicing(Voicing(voice_id(voice, offer)), body, offer)
+    return changed_voicing(Voicing(offer.voice(body.voice or default_voice(offer, settings))), body, offer)
 
 
 def changed_voicing(voicing: Voicing, body: VoicingFields, offer: Offer) -> Voicing:
     """Return the voicing with what the body says of it.
 
     Raises:
-        UnknownVoice, InvalidBlend, UnknownEmotion: the engine has no such.
+        JobError: as of a new one.
     """
     said: dict[str, Any] = {name: getattr(body, name) for name in _AS_THEY_ARE if getattr(body, name) is not None}
     if body.voice is not None:
-        said["voice"] = voice_id(body.voice, offer)
+        said["voice"] = offer.voice(body.voice)
     if body.dialogue_voice is not None:
-        said["dialogue_voice"] = voice_id(body.dialogue_voice, offer) if body.dialogue_voice else ""
+        said["dialogue_voice"] = offer.voice(body.dialogue_voice) if body.dialogue_voice else ""
     if body.speakers is not None:
-        said["speakers"] = {name: voice_id(voice, offer) for name, voice in body.speakers.items()}
+        said["speakers"] = {name: offer.voice(voice) for name, voice in body.speakers.items()}
     if body.emotion is not None:
         said["emotion"] = known_emotion(body.emotion, offer)
     return replace(voicing, **said)
@@ -48,8 +47,9 @@ def changed_metadata(metadata: dict[str, str], changes: Mapping[Any, str | None]
     return {name: text for name, text in merged.items() if text}
 
 
-def voice_id(name: str, offer: Offer) -> str:
-    return offer.voices.find(name, blends=offer.catalogue.blends)
+def voices_named(body: VoicingFields) -> list[str | None]:
+    """Return the voices that are named for a book as a whole; None where the narrator is not."""
+    return [body.voice, *filter(None, [body.dialogue_voice, *(body.speakers or {}).values()])]
 
 
 def known_emotion(name: str, offer: Offer) -> str:

@@ -64,9 +64,10 @@ async def _uploader(request: Request) -> Caller:
     return caller
 
 
-UPLOAD_SCOPES = (Scope.BOOKS_WRITE, Scope.SPEECH_WRITE)  # either will do
-UploaderDep = Annotated[Caller, Depends(_uploader)]  # the route documents them: FastAPI would say that both are needed
+UPLOAD_SCOPES = (Scope.BOOKS_WRITE, Scope.SPEECH_WRITE, Scope.VOICES_WRITE)  # any of them will do
+UploaderDep = Annotated[Caller, Depends(_uploader)]  # the route documents them: FastAPI would say that all are needed
 KnownDep = Annotated[Caller, Security(_allowed)]
 SpeakerDep = Annotated[Caller, Security(_allowed, scopes=[Scope.SPEECH_WRITE])]
 BooksDep = Annotated[Caller, Security(_allowed, scopes=[Scope.BOOKS_WRITE])]
+VoicesDep = Annotated[Caller, Security(_allowed, scopes=[Scope.VOICES_WRITE])]
 ReaderDep = Annotated[Caller, Security(_allowed, scopes=[Scope.JOBS_READ])]

@@ -59,6 +59,7 @@ STATUS_OF: dict[str, int] = {
     "preview_not_ready": 409,
     "voice_failed": 422,
     "poor_clip": 422,
+    "invalid_clip_url": 422,
     "cloning_unavailable": 422,
     "consent_required": 422,
     "voice_deleted": 410,

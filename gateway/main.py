@@ -38,6 +38,7 @@ from gateway.routes import (
     speech,
     stream,
     uploads,
+    voice_library,
     voices,
     webhooks,
 )
@@ -159,6 +160,7 @@ def application(settings: GatewaySettings, lifespan: Lifespan | None = None) -> 
     app.include_router(book_results.router)
     app.include_router(uploads.router)
     app.include_router(voices.router)
+    app.include_router(voice_library.router)
     app.include_router(speech.router)
     app.include_router(stream.router)
     app.include_router(models.router)
@@ -196,6 +198,8 @@ def _larger(settings: GatewaySettings) -> dict[str, int]:
         "/v1/batches": settings.max_batch_bytes + FORM_BYTES,
         "/v1/books": settings.max_file_bytes + FORM_BYTES,
         "/v1/books/[^/]+/cover": MOST_COVER_BYTES,
+        "/v1/voices": settings.max_clip_bytes + FORM_BYTES,
+        "/v1/voices/[^/]+/clip": settings.max_clip_bytes + FORM_BYTES,
     }
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from gateway.settings import GatewaySettings
-from gateway.submission import default_voice
+from gateway.voice_offer import default_voice
 from shared.checking import Offer
 from shared.errors import UnknownVoice, UnsupportedLanguage
+from shared.voice_library import is_library_voice
 
 Voice = dict[str, object]
 
@@ -29,7 +30,7 @@ GENDER_OF = {
 
 
 def voice_of(name: str, language: str, offer: Offer, settings: GatewaySettings) -> str:
-    """Return the id of the voice, or a blend of ids; by default the service's own default.
+    """Return the voice as a request has it; by default the tenant's or the service's own default.
 
     A voice of ours comes before one of OpenAI's of that name, and both are the same whatever the text is.
 
@@ -37,6 +38,7 @@ def voice_of(name: str, language: str, offer: Offer, settings: GatewaySettings) 
         language: what the voice has to read, such as zh or en-US; empty: anything.
     Raises:
         UnknownVoice, InvalidBlend, UnsupportedLanguage: there is no such voice.
+        JobError: it is the tenant's own, and can't speak.
     """
     wanted = language.partition("-")[0].lower()
     voices = [voice for voice in offer.catalogue.voices if _reads(voice, wanted)]
@@ -44,8 +46,12 @@ def voice_of(name: str, language: str, offer: Offer, settings: GatewaySettings) 
         known = {str(one) for voice in offer.catalogue.voices for one in _languages(voice)}
         raise UnsupportedLanguage(language, sorted(known))
     if not name:
-        usual = default_voice(offer.catalogue, settings)
+        usual = default_voice(offer, settings)
+        if is_library_voice(usual):
+            return offer.voice(usual)
         return usual if any(voice["id"] == usual for voice in voices) or not wanted else str(voices[0]["id"])
+    if is_library_voice(name):
+        return offer.voice(name)
     found = _ours(name, voices, offer, settings)
     speakers = {part.partition("*")[0] for part in found.split("+")}
     if wanted and not speakers <= {voice["id"] for voice in voices}:

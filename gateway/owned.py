@@ -6,8 +6,9 @@ from gateway.auth.caller import Caller
 from gateway.dependencies import Services
 from shared.batches import BatchView
 from shared.books import Book
-from shared.errors import BatchNotFound, BookNotFound, JobNotFound
+from shared.errors import BatchNotFound, BookNotFound, JobNotFound, VoiceNotFound
 from shared.ports import JobView
+from shared.voice_library import PREFIX, LibraryVoice
 
 JOB_ID_LENGTH = 36  # a UUID; longer ones are no ids of ours, and have no place in an answer
 
@@ -46,6 +47,19 @@ async def own_batch(batch_id: str, services: Services, caller: Caller) -> BatchV
     if view is None or not caller.sees(view.batch.tenant):
         raise BatchNotFound(batch_id[:JOB_ID_LENGTH])
     return view
+
+
+async def own_voice(voice_id: str, services: Services, caller: Caller) -> LibraryVoice:
+    """Return the voice if it is the caller's; one that is being deleted, or came with a job, is as good as none.
+
+    Raises:
+        VoiceNotFound: it is not there, or not the caller's.
+    """
+    longest = len(PREFIX) + JOB_ID_LENGTH
+    voice = await services.voices.get(voice_id) if len(voice_id) == longest else None
+    if voice is None or voice.over or voice.brought_by or not caller.sees(voice.tenant):
+        raise VoiceNotFound(voice_id[:longest])
+    return voice
 
 
 def is_over(book: Book) -> bool:

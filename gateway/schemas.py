@@ -133,17 +133,6 @@ class MissingVoice(BaseModel):
     reason: str
 
 
-class VoiceList(BaseModel):
-    engine: str
-    revision: str
-    sample_rate: int
-    default: str
-    voices: list[Voice]
-    controls: list[str] = Field(description="Which of pitch_shift, pitch_scale, energy_shift, energy_scale it obeys.")
-    blends: bool = Field(description="Whether a voice may be a blend, such as 8051*0.7+985*0.3.")
-    missing: list[MissingVoice] = Field(description="Voices that this installation lacks, and why.")
-
-
 class EmotionList(BaseModel):
     emotions: list[str]
     free_text: bool = Field(description="Whether an emotion may be any sentence.")

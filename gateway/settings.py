@@ -60,6 +60,10 @@ class GatewaySettings(SharedSettings):
     quota_concurrent_jobs: int = Field(default=0, ge=0, description="queued or running")
     quota_stored_bytes: int = Field(default=0, ge=0, description="of audio that is kept")
     quota_open_lines: int = Field(default=500_000, ge=0, description="of batches, not ended yet; each is 6 KB of Redis")
+    most_voices: int = Field(default=1000, ge=0, description="of a tenant's own")
+    voice_consent: Literal["required", "assumed"] = Field(
+        default="required", description="whether a client has to say that the person has agreed whose voice a clip has"
+    )
     audio_delivery: Literal["stream", "redirect"] = "stream"
     keep_seconds: float = Field(
         default=KEEP_SECONDS, ge=1, description="how long a finished job and its audio are kept; then it expires"

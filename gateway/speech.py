@@ -44,16 +44,20 @@ def job_request(body: SpeechBody, offer: Offer, settings: GatewaySettings) -> Jo
     if body.model not in models_of(catalogue.engine) and not body.model.startswith("gpt-4o-mini-tts-"):
         raise ModelNotFound(body.model, models_of(catalogue.engine))
     sample_rate_of(body)
-    name = body.voice if isinstance(body.voice, str) else body.voice.id if body.voice else ""
     return JobRequest(
         text=body.input,
-        voice=voice_of(name, body.language or "", offer, settings),
+        voice=voice_of(name_of(body), body.language or "", offer, settings),
         emotion=_emotion(body, offer),
         speed=body.speed or 1.0,
         seed=body.seed or 0,
         format="flac",
         sample_rate=None,
     )
+
+
+def name_of(body: SpeechBody) -> str:
+    """Return how the client calls the voice; "" if it names none."""
+    return body.voice if isinstance(body.voice, str) else body.voice.id if body.voice else ""
 
 
 def models_of(engine: str) -> tuple[str, ...]:

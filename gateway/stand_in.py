@@ -9,6 +9,7 @@ from gateway.known import Known
 from shared.job_request import JobRequest
 from shared.jobs import CONTROLS, Lane, SpeechRequest
 from shared.ports import Catalogue
+from shared.voice_library import is_library_voice
 
 NEUTRAL = "neutral"
 Voice = dict[str, object]
@@ -20,9 +21,14 @@ async def stand_in_for(
 ) -> tuple[SpeechRequest, str]:
     """Return what is to be spoken instead, and a sentence that says so; the request itself and "" if nothing is.
 
-    Only if the client wants that, no worker of its lane is warm, and one of the stand-in's is.
+    Only if the client wants that, no worker of its lane is warm, and one of the stand-in's is. Nobody stands in for a
+    voice of the tenant's own.
     """
-    if body.if_cold != "builtin" or (await known.load(Lane.INTERACTIVE)).warm_workers:
+    if (
+        body.if_cold != "builtin"
+        or is_library_voice(request.voice)
+        or (await known.load(Lane.INTERACTIVE)).warm_workers
+    ):
         return request, ""
     other = await known.stand_in()
     if other is None or other.engine == asked.engine or not (await known.load(Lane.STANDIN)).warm_workers:

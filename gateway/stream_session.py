@@ -23,6 +23,7 @@ from gateway.speech import Listener, listener_to
 from gateway.stream_messages import End, Flush, FromClient, Start, Text, event, message_of, trouble
 from gateway.streaming import LOOK_SECONDS, encoded
 from gateway.submission import checked
+from gateway.voice_offer import offer_to
 from shared.errors import (
     AudioLost,
     AudioMissing,
@@ -107,7 +108,7 @@ class Session:
             raise StreamIdle(seconds=self._settings.stream_idle_seconds)
         if not isinstance(message, Start):
             raise InvalidMessage("the first message has to be of the type start")
-        offer = await self._services.known.offer()
+        offer = await offer_to(self._tenant, [message.voice], self._services)
         checked(message.request("Hello", offer, self._settings), offer, self._settings)  # or told with the first text
         return message
 
@@ -183,7 +184,8 @@ class Session:
 
     async def _listener(self, text: str) -> Listener:
         """Have it spoken. A tenant who may have one job at a time waits for the piece before."""
-        request = self._start.request(text, await self._services.known.offer(), self._settings)
+        offer = await offer_to(self._tenant, [self._start.voice], self._services)
+        request = self._start.request(text, offer, self._settings)
         while True:
             try:
                 listener = await listener_to(request, self._services, tenant=self._tenant)

@@ -12,6 +12,7 @@ from gateway.dependencies import Services
 from gateway.metrics import STAND_IN
 from gateway.settings import GatewaySettings
 from gateway.stand_in import stand_in_for
+from gateway.voice_offer import default_voice, offer_to
 from gateway.webhook_urls import with_webhook
 from shared import checking, tracing
 from shared.accepted import REFUSED, SUBMITTED
@@ -20,7 +21,7 @@ from shared.errors import LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
 from shared.job_request import JobRequest
 from shared.jobs import Job, JobState, Lane, SpeechRequest
 from shared.new_job import new_job
-from shared.ports import Catalogue, JobView, Recorded
+from shared.ports import JobView, Recorded
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str,
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
-    offer = await services.known.offer()
+    offer = await offer_to(tenant, [body.voice], services)
     request = checked(body, offer, services.settings)
     request, stand_in = await stand_in_for(body, request, offer.catalogue, services.known)
     job = new_job(
@@ -132,9 +133,5 @@ def fingerprint(body: JobRequest) -> str:
 
 def checked(body: JobRequest, offer: Offer, settings: GatewaySettings) -> SpeechRequest:
     """Return the request with every default filled in, or raise what is wrong with it."""
-    voice = default_voice(offer.catalogue, settings)
+    voice = default_voice(offer, settings)
     return checking.checked(body.text, body, offer, longest=settings.max_text_characters, default_voice=voice)
-
-
-def default_voice(catalogue: Catalogue, settings: GatewaySettings) -> str:
-    return settings.default_voice or str(catalogue.voices[0]["id"])

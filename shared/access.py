@@ -12,7 +12,7 @@ class Scope(StrEnum):
 
     SPEECH_WRITE = "speech:write"  # submit, cancel and remove jobs
     JOBS_READ = "jobs:read"  # look at jobs, and fetch their audio
-    VOICES_WRITE = "voices:write"  # nothing asks for this one yet
+    VOICES_WRITE = "voices:write"  # make, change and delete voices of one's own
     BOOKS_WRITE = "books:write"
     ADMIN = "admin"  # all of these, and for every tenant
 

@@ -1,32 +1,80 @@
 """What a request for speech may say: the rules of POST /v1/jobs and of each line of a batch."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.audio_formats import FORMATS
 from shared.errors import (
+    CloningUnavailable,
     ControlCharacter,
     EmptyText,
+    InvalidBlend,
     TextTooLong,
     UnknownEmotion,
     UnknownFormat,
+    UnknownVoice,
     UnsupportedControl,
     UnsupportedSampleRate,
+    VoiceDeleted,
+    VoiceFailed,
+    VoiceNotReady,
 )
 from shared.job_request import SpeechFields
 from shared.jobs import CONTROLS, SpeechRequest
 from shared.ports import Catalogue
+from shared.voice_library import LibraryVoice, VoiceState, is_library_voice, parse
 from shared.voices import VoiceFinder
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+Library = Callable[[str], LibraryVoice | None]  # from the id of a voice to the voice, if the tenant has it
+
+
+def no_library(_: str) -> LibraryVoice | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Offer:
-    """What the engine offers, and its voices made ready to be looked up."""
+    """What the engine offers, its voices made ready to be looked up, and the voices of a tenant's own."""
 
     catalogue: Catalogue
     voices: VoiceFinder
+    library: Library = no_library
+    default: str = ""  # the voice that the tenant has chosen for texts which name none
+
+    def voice(self, name: str) -> str:
+        """Return the voice as a request has it: an id, a blend of ids, or a library voice with its revision.
+
+        Raises:
+            UnknownVoice, InvalidBlend: there is no such voice.
+            VoiceNotReady, VoiceFailed, VoiceDeleted, CloningUnavailable: it is in the library, and can't speak.
+        """
+        if not is_library_voice(name):
+            return self.voices.find(name, blends=self.catalogue.blends)
+        voice_id, revision = parse(name)
+        voice = self.library(voice_id)
+        if revision and (voice is None or voice.revision != revision):  # when it was named, it was there
+            raise VoiceDeleted(voice_id)
+        if voice is None:
+            raise UnknownVoice(voice_id, self.catalogue.voice_ids)
+        if not self.catalogue.imitates:
+            raise CloningUnavailable(self.catalogue.engine)
+        if voice.state is VoiceState.CHECKING:
+            raise VoiceNotReady(voice_id)
+        if voice.state is VoiceState.FAILED:
+            raise VoiceFailed(voice_id, voice.problems)
+        return voice.reference
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a voice; one that is there and can't speak is told as `voice` does."""
+        try:
+            self.voice(name)
+        except (UnknownVoice, InvalidBlend, VoiceDeleted):
+            return False
+        return True
 
 
 def offer_of(catalogue: Catalogue) -> Offer:
@@ -42,7 +90,7 @@ def checked(text: str, how: SpeechFields, offer: Offer, *, longest: int, default
     """
     catalogue = offer.catalogue
     check_text(text, limit=longest)
-    voice = offer.voices.find(how.voice or default_voice, blends=catalogue.blends)
+    voice = offer.voice(how.voice or default_voice)
     check_controls(how, catalogue)
     if how.emotion not in catalogue.emotions and not catalogue.free_text_emotion:
         raise UnknownEmotion(how.emotion, catalogue.emotions)

@@ -787,6 +787,7 @@ class VoiceNotReady(JobError):
     """The voice's clip is still being checked."""
 
     code = "voice_not_ready"
+    retryable = True
     retry_after_seconds = 5.0
 
     def __init__(self, voice_id: str) -> None:
@@ -819,6 +820,15 @@ class PoorClip(JobError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__(f"the clip will not do: {'; '.join(problems)}")
+
+
+class InvalidClipUrl(JobError):
+    """Nothing would be fetched from this URL."""
+
+    code = "invalid_clip_url"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the clip's URL can't be used: {reason}")
 
 
 class CloningUnavailable(JobError):

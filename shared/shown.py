@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, JobState, SpeechRequest
+from shared.voice_library import as_named
 
 REQUEST_FIELDS = (
     *("voice", "emotion", "emotion_strength", "speed"),
@@ -40,7 +41,7 @@ def shown(job: Job, request: SpeechRequest, audio: Audio | None) -> dict[str, An
         "started_at": at(job.started_at) if job.started_at else None,
         "finished_at": at(job.finished_at) if job.finished_at else None,
         "expires_at": at(job.expires_at) if job.finished else None,
-        "request": {name: getattr(request, name) for name in REQUEST_FIELDS},
+        "request": {name: getattr(request, name) for name in REQUEST_FIELDS} | {"voice": as_named(request.voice)},
         "metadata": job.metadata,
         "result": _result(job, audio) if audio else None,
         "usage": _usage(job),

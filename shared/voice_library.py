@@ -5,6 +5,7 @@ revision, so the audio's address differs.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -94,9 +95,24 @@ def embedding_key(clip_sha256: str, encoder_revision: str) -> str:
     return f"embeddings/{clip_sha256}.{encoder_revision}"
 
 
+def embeddings_of(clip_sha256: str) -> str:
+    """Return how the keys of a clip's embeddings begin."""
+    return f"embeddings/{clip_sha256}."
+
+
+def revision_folder(voice_id: str, revision: int) -> str:
+    """Where the objects of one clip are."""
+    return f"voices/{voice_id}/{revision}/"
+
+
 def is_library_voice(voice: str) -> bool:
     """Whether it is written like a library voice, with or without a revision."""
     return _REFERENCE.fullmatch(voice) is not None
+
+
+def library_voices(voices: Iterable[str]) -> tuple[str, ...]:
+    """Return those that are library voices, each once."""
+    return tuple(dict.fromkeys(voice for voice in voices if is_library_voice(voice)))
 
 
 def parse(voice: str) -> tuple[str, int]:

@@ -5,9 +5,13 @@ A change is one compare-and-set of the whole record.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any, Protocol
+
+from redis.exceptions import LockError
 
 from shared import records
 from shared.errors import VoiceDeleted
@@ -16,11 +20,12 @@ from shared.voice_library import Consent, LibraryVoice, VoiceState, parse
 
 # What the sweeper has to look at, by when: voices, by id; former revisions, by reference.
 DUE = "voices:due"
-LOOK_SECONDS = 3600.0  # after which a clip that is still being checked, or came with a job, is looked after
+LOOK_SECONDS = 60.0  # after which a clip that is still being checked, or came with a job, is looked after
+WORK_SECONDS = 3600.0  # by then whoever was at work with a voice has ended, and stored what it had
 
 # Write the record if it is as it was read, with its indexes.
 # KEYS: voice, its tenant's voices, due. ARGV: was, new, id, whether it is listed, look at it when or "",
-#   the reference of a revision that is over or "", now.
+#   the reference of a revision that is over or "", when to look at that.
 WRITE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -111,9 +116,10 @@ def load(raw: str) -> LibraryVoice:
 
 def _arguments(raw: str, voice: LibraryVoice) -> dict[str, list[Any]]:
     listed = int(not voice.over and not voice.brought_by)
+    over, later = _over(raw, voice), time.time() + WORK_SECONDS
     return {
         "keys": [voice_key(voice.id), voices_key(voice.tenant), DUE],
-        "args": [raw, dump(voice), voice.id, listed, _due(voice), _over(raw, voice), time.time()],
+        "args": [raw, dump(voice), voice.id, listed, _due(voice), over, later],
     }
 
 
@@ -134,6 +140,26 @@ def _sha256(embedding: str) -> str:
     return embedding.removeprefix("embeddings/").partition(".")[0]
 
 
+def is_own(voice: LibraryVoice | None, tenant: str) -> bool:
+    """Whether the tenant may name the voice; one that is being deleted, or came with a job, is as good as none."""
+    return voice is not None and voice.tenant == tenant and not voice.over and not voice.brought_by
+
+
+def library_of(tenant: str, voices: "Voices | None") -> Callable[[str], LibraryVoice | None]:
+    """Return how to look up a voice of the tenant's own. Each is looked up once: it is for a piece of work, not longer.
+
+    Args:
+        voices: None where there is no library.
+    """
+
+    @cache
+    def found(voice_id: str) -> LibraryVoice | None:
+        voice = voices.get(voice_id) if voices else None
+        return voice if is_own(voice, tenant) else None
+
+    return found
+
+
 class Voices(Protocol):
     """What a worker asks of the voices' store."""
 
@@ -147,7 +173,9 @@ class Voices(Protocol):
 
     def using(self, clip_sha256: str, voice_id: str) -> None: ...
 
-    def lock(self, name: str, seconds: float) -> Any: ...
+    def leave_clip(self, voice: LibraryVoice) -> bool: ...
+
+    def held(self, name: str, seconds: float) -> AbstractContextManager[bool]: ...
 
     def made(self, references: Iterable[str], key: str) -> None: ...
 
@@ -202,9 +230,18 @@ class RedisVoices:
         with translated():
             return bool(self._leave(keys=keys, args=[voice.id]))
 
-    def lock(self, name: str, seconds: float) -> Any:
-        """Return a redis.lock.Lock, which is let go of by itself after that many seconds."""
-        return self._redis.lock(f"lock:{name}", timeout=seconds)
+    @contextmanager
+    def held(self, name: str, seconds: float) -> Generator[bool]:
+        """Within the context nobody else holds that name, if it yields so; after that many seconds others may again."""
+        with translated():
+            lock = self._redis.lock(f"lock:{name}", timeout=seconds)
+            ours: bool = lock.acquire(blocking=False)
+        try:
+            yield ours
+        finally:
+            if ours:
+                with translated(), suppress(LockError):  # it took longer than its seconds
+                    lock.release()
 
     def made(self, references: Iterable[str], key: str) -> None:
         """Note, before it is stored, that the object has audio spoken with these voices: it goes with each of them.

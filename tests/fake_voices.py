@@ -19,6 +19,7 @@ class InMemoryVoices:
         self.users: dict[str, set[str]] = {}  # by the clip's SHA-256
         self.spoken: dict[str, list[str]] = {}  # keys of objects, by reference
         self.defaults: dict[str, str] = {}  # by tenant
+        self.held_elsewhere: set[str] = set()  # names that another worker holds
 
     def get(self, voice_id: str) -> LibraryVoice | None:
         return self.voices.get(voice_id)
@@ -41,8 +42,8 @@ class InMemoryVoices:
         self.users.get(voice.clip_sha256, set[str]()).discard(voice.id)
         return not self.users.get(voice.clip_sha256)
 
-    def lock(self, name: str, seconds: float) -> AbstractContextManager[None]:
-        return nullcontext()
+    def held(self, name: str, seconds: float) -> AbstractContextManager[bool]:
+        return nullcontext(name not in self.held_elsewhere)
 
     def made(self, references: Iterable[str], key: str) -> None:
         named = [*references]

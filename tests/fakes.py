@@ -53,6 +53,7 @@ CATALOGUE = Catalogue(
     missing={"absent": "its program is not installed"},
     controls=("pitch_shift",),
     blends=True,
+    imitates=True,
 )
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from shared import jobs as lifecycle
@@ -17,10 +17,11 @@ from shared.accepted import REFUSED, SUBMITTED
 from shared.batch_jobs import Batches
 from shared.batch_lines import LONGEST_LINE_BYTES, LineError, LineReader
 from shared.batches import PORTION_LINES, Batch, Wanted
-from shared.checking import offer_of
+from shared.checking import Library, offer_of
 from shared.errors import LineTooLong, NoCatalogue, QuotaExceeded
 from shared.jobs import Job, Outcome, SpeechRequest
 from shared.ports import ObjectStore
+from shared.voice_store import library_of
 from worker.attempt import NotYet
 from worker.batch_file import FileLine, lines_of
 from worker.lease import Lease, StepLost
@@ -62,7 +63,8 @@ def ingest(job: Job, lease: Lease, runtime: Runtime) -> None:
     if batch is None or not _wants(batch, job):
         runtime.batches.jobs.cancel(job.id)  # or the sweeper would send it for ever
         raise StepLost(Outcome.MISSING)
-    this_pass = _Pass(job, batch, runtime.batches, runtime.objects, lease)
+    library = library_of(batch.tenant, runtime.voices)
+    this_pass = _Pass(job, batch, runtime.batches, runtime.objects, lease, library)
     if batch.wanted is Wanted.SPEAK:
         this_pass.read_on()
     else:
@@ -87,6 +89,7 @@ class _Pass:
     batches: Batches
     objects: ObjectStore
     lease: Lease
+    library: Library
 
     def read_on(self) -> None:
         """Make jobs of the lines from where it was left."""
@@ -96,7 +99,8 @@ class _Pass:
         catalogue = self.batches.records.catalogue()
         if catalogue is None:
             raise NoCatalogue
-        reader, turn_ends = LineReader(batch, offer_of(catalogue)), time.monotonic() + TURN_SECONDS
+        reader = LineReader(batch, replace(offer_of(catalogue), library=self.library))
+        turn_ends = time.monotonic() + TURN_SECONDS
         chunks = self.objects.read(batch.source_key, offset=batch.bytes_read)
         lines = lines_of(chunks, number=batch.lines_read + 1, offset=batch.bytes_read)
         while portion := _portion(lines):

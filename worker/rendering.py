@@ -11,11 +11,13 @@ from itertools import islice
 from shared import jobs as lifecycle
 from shared.advance import Books, Children, advance, encode_ahead, jobs_of
 from shared.books import Book, Chapter, Wanted, chapter_fingerprint, chapter_request, usable
+from shared.checking import Offer, offer_of
 from shared.children import child_id
 from shared.errors import AudioMissing, BookNotFound, InvalidMarks, NoCatalogue, StoreUnavailable, UnknownEmotion
 from shared.jobs import Job, JobKind, Lane, Outcome
-from shared.ports import Catalogue, ObjectStore
-from shared.voices import VoiceFinder
+from shared.ports import ObjectStore
+from shared.voice_library import as_named
+from shared.voice_store import library_of
 from worker import narration
 from worker.lease import Lease, StepLost
 from worker.runtime import Runtime
@@ -51,9 +53,11 @@ def render(job: Job, lease: Lease, runtime: Runtime) -> None:
     catalogue = runtime.jobs.catalogue()
     if catalogue is None:
         raise NoCatalogue
-    check_voicing(book, catalogue)
+    offer = replace(offer_of(catalogue), library=library_of(book.tenant, runtime.voices))
+    check_voicing(book, offer)
+    book = books.change(book.id, partial(cast_anew, offer=offer)) or book
     orders = _Orders(job, runtime.objects, books, children, catalogue.sample_rate)
-    check_marks(book, orders.unspoken(book), catalogue, lease, runtime.objects)
+    check_marks(book, orders.unspoken(book), offer, lease, runtime.objects)
     while book and orders.wanted(book) and (left := orders.unspoken(book)):
         lease.check()
         book = orders.place(book, left[:CHAPTERS_AT_ONCE])
@@ -67,11 +71,11 @@ def stores(runtime: Runtime) -> tuple[Books, Children]:
     return runtime.books, runtime.children
 
 
-def check_voicing(book: Book, catalogue: Catalogue) -> None:
-    """Raise UnknownVoice, InvalidBlend or UnknownEmotion for what the engine has not, or not any more."""
-    finder = VoiceFinder(catalogue.voices)
+def check_voicing(book: Book, offer: Offer) -> None:
+    """Raise what is wrong with a voice or an emotion that is not there, or not any more."""
+    catalogue = offer.catalogue
     for voice in dict.fromkeys(_voices(book)):
-        finder.find(voice, blends=catalogue.blends)
+        offer.voice(as_named(voice))
     for emotion in (book.voicing.emotion, *(chapter.emotion for chapter in book.included if chapter.emotion)):
         if emotion not in catalogue.emotions and not catalogue.free_text_emotion:
             raise UnknownEmotion(emotion, catalogue.emotions)
@@ -83,23 +87,37 @@ def _voices(book: Book) -> Iterator[str]:
     yield from filter(None, [book.voicing.dialogue_voice, *book.voicing.speakers.values()])
 
 
-def check_marks(
-    book: Book, chapters: Sequence[Chapter], catalogue: Catalogue, lease: Lease, objects: ObjectStore
-) -> None:
+def cast_anew(book: Book, offer: Offer) -> Book:
+    """Return the book with its voices as they are now: one of the owner's own may have another clip."""
+
+    def now(voice: str) -> str:
+        return offer.voice(as_named(voice)) if voice != as_named(voice) else voice
+
+    voicing = book.voicing
+    speakers = {speaker: now(voice) for speaker, voice in voicing.speakers.items()}
+    return replace(
+        book,
+        voicing=replace(
+            voicing, voice=now(voicing.voice), dialogue_voice=now(voicing.dialogue_voice), speakers=speakers
+        ),
+        chapters=tuple(replace(one, voice=now(one.voice)) if one.included else one for one in book.chapters),
+    )
+
+
+def check_marks(book: Book, chapters: Sequence[Chapter], offer: Offer, lease: Lease, objects: ObjectStore) -> None:
     """Raise InvalidMarks for what marks ask for and can't have: the owner hears of it before anything is spoken."""
-    problems = _problems(book, chapters, catalogue, lease, objects)
+    problems = _problems(book, chapters, offer, lease, objects)
     if found := [*islice(problems, MOST_PROBLEMS)]:
         raise InvalidMarks(found, more=next(problems, None) is not None)
 
 
 def _problems(
-    book: Book, chapters: Sequence[Chapter], catalogue: Catalogue, lease: Lease, objects: ObjectStore
+    book: Book, chapters: Sequence[Chapter], offer: Offer, lease: Lease, objects: ObjectStore
 ) -> Iterator[str]:
-    has_voice = partial(VoiceFinder(catalogue.voices).has, blends=catalogue.blends)
-    emotions = () if catalogue.free_text_emotion else catalogue.emotions
+    emotions = () if offer.catalogue.free_text_emotion else offer.catalogue.emotions
     for chapter in chapters:
         lease.check()
-        for problem in narration.check_marks(_text(book, chapter, objects), has_voice=has_voice, emotions=emotions):
+        for problem in narration.check_marks(_text(book, chapter, objects), has_voice=offer.has, emotions=emotions):
             yield f"chapter {chapter.id}, {problem}"
 
 

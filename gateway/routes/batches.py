@@ -14,6 +14,7 @@ from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.owned import own_batch
 from gateway.routes.file_forms import file_form
 from gateway.routes.problems import problems
+from gateway.voice_offer import offer_to
 from shared.batches import OVER, Batch, BatchView, Wanted
 from shared.errors import BatchIsOver, BatchNotFound, BatchNotOver, InvalidCursor
 from shared.jobs import Lane
@@ -129,7 +130,7 @@ async def delete_batch(batch_id: str, services: ServicesDep, caller: SpeakerDep)
 async def _another_pass(view: BatchView, wanted: Wanted, services: Services) -> None:
     """Begin another pass over the batch, unless somebody else just did."""
     before = view.batch
-    terms = await terms_of(before.tenant, await services.known.offer(), services)
+    terms = await terms_of(before.tenant, await offer_to(before.tenant, [None], services), services)
 
     def again(now: Batch) -> Batch | None:
         return now.again(wanted, terms) if now.passes == before.passes and now.wanted is not Wanted.DELETE else None

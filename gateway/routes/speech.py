@@ -18,8 +18,9 @@ from gateway.metrics import FIRST_AUDIO_SECONDS
 from gateway.openai_errors import error_of
 from gateway.openai_schemas import SpeechBody
 from gateway.routes.problems import openai_problems
-from gateway.speech import Listener, audio_of, job_request, listener_to, sample_rate_of
+from gateway.speech import Listener, audio_of, job_request, listener_to, name_of, sample_rate_of
 from gateway.streaming import Speech
+from gateway.voice_offer import offer_to
 from shared.audio_formats import FORMATS
 from shared.errors import AudioLost, AudioMissing, JobError
 
@@ -38,7 +39,7 @@ _TYPES = (*(form.content_type for form in FORMATS.values()), "audio/pcm", "text/
 async def create_speech(body: SpeechBody, request: Request, services: ServicesDep, caller: SpeakerDep) -> Response:
     """Speak a text; the audio comes while it is spoken. The answer begins with the first of it, or with a failure."""
     asked_at = time.perf_counter()
-    wanted = job_request(body, await services.known.offer(), services.settings)
+    wanted = job_request(body, await offer_to(caller.tenant, [name_of(body)], services), services.settings)
     listener = await listener_to(wanted, services, tenant=caller.tenant)
     speech = listener.speech()
     audio = audio_of(speech, body)

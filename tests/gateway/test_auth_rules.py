@@ -41,7 +41,7 @@ RULES = {
     ("get", "/v1/webhooks/{webhook_id}/deliveries"): "jobs:read",
     ("post", "/v1/webhooks/{webhook_id}/test"): "speech:write",
     ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): "speech:write",
-    ("post", "/v1/uploads"): "books:write speech:write",  # either of them
+    ("post", "/v1/uploads"): "books:write speech:write voices:write",  # any of them
     ("post", "/v1/books"): "books:write",
     ("get", "/v1/books"): "jobs:read",
     ("get", "/v1/books/{book_id}"): "jobs:read",
@@ -73,6 +73,14 @@ RULES = {
     ("get", "/v1/batches/{batch_id}/audio.zip"): "jobs:read",
     ("get", "/v1/batches/{batch_id}/events"): "jobs:read",
     ("get", "/v1/voices"): ANY_CALLER,
+    ("post", "/v1/voices"): "voices:write",
+    ("put", "/v1/voices/default"): "voices:write",
+    ("get", "/v1/voices/{voice_id}"): "jobs:read",
+    ("patch", "/v1/voices/{voice_id}"): "voices:write",
+    ("delete", "/v1/voices/{voice_id}"): "voices:write",
+    ("put", "/v1/voices/{voice_id}/clip"): "voices:write",
+    ("get", "/v1/voices/{voice_id}/preview"): "jobs:read",
+    ("head", "/v1/voices/{voice_id}/preview"): "jobs:read",
     ("get", "/v1/emotions"): ANY_CALLER,
     ("get", "/v1/usage"): "jobs:read",
     ("post", "/v1/audio/speech"): "speech:write",
@@ -97,6 +105,7 @@ NONE = {
     "chapter_id": "1",
     "format": "m4b",
     "batch_id": NO_JOB,
+    "voice_id": f"voice-{NO_JOB}",
 }
 BODIES = {
     ("post", "/v1/audio/speech"): {"input": "Hello"},
@@ -104,13 +113,23 @@ BODIES = {
     ("patch", "/v1/webhooks/{webhook_id}"): {},
     ("patch", "/v1/books/{book_id}"): {},
     ("post", "/v1/books/{book_id}/render"): {},
+    ("put", "/v1/voices/default"): {"voice": "buzz"},
+    ("patch", "/v1/voices/{voice_id}"): {"name": "Anna"},
 }
-FILES = {
+_AGREED = (None, '{"consent": true}')
+FILES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/v1/books"): {"file": ("book.txt", b"It begins.")},
     ("post", "/v1/batches"): {"file": ("lines.jsonl", b'{"text": "Hello"}')},
+    ("post", "/v1/voices"): {"file": ("anna.wav", b"a recording"), "options": _AGREED},
+    ("put", "/v1/voices/{voice_id}/clip"): {"file": ("anna.wav", b"another one"), "options": _AGREED},
 }
 CONTENT = {("put", "/v1/books/{book_id}/cover"): png()}
 
+KEPT = (
+    *("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}", "/v1/books/{book_id}"),
+    *("/v1/batches/{batch_id}", "/v1/voices/{voice_id}"),
+)
+EVERYTHING = "speech:write jobs:read books:write voices:write"
 Operation = tuple[str, str]
 SPOKEN = (JobState.SUCCEEDED, JobState.SUCCEEDED)
 
@@ -149,7 +168,14 @@ def acmes(world: World) -> dict[str, str]:
     made = {"job_id": acmes_job(world), "webhook_id": ask(world, ("post", "/v1/webhooks"), **acme).json()["id"]}
     test = ask(world, ("post", "/v1/webhooks/{webhook_id}/test"), ids=made, **acme)
     made |= {"delivery_id": test.json()["id"], "book_id": acmes_book(world), "chapter_id": "1", "format": "m4b"}
-    return made | {"batch_id": acmes_batch(world)}
+    return made | {"batch_id": acmes_batch(world), "voice_id": acmes_voice(world)}
+
+
+def acmes_voice(world: World) -> str:
+    """Return the id of a voice that has said its sentence."""
+    voice_id = ask(world, ("post", "/v1/voices"), tenant="acme", scope="voices:write").json()["id"]
+    world.succeed(world.voices.store.voices[voice_id].job)
+    return voice_id
 
 
 def acmes_batch(world: World) -> str:
@@ -270,13 +296,13 @@ def test_the_scope_is_needed_and_enough(world: World, operation: Operation) -> N
 @pytest.mark.parametrize("operation", OWNED, ids=" ".join)
 def test_what_is_another_tenant_s_is_as_good_as_none(world: World, operation: Operation) -> None:
     ids = acmes(world)
-    none = ask(world, operation, tenant="other", scope="speech:write jobs:read books:write")
-    theirs = ask(world, operation, ids=ids, tenant="other", scope="speech:write jobs:read books:write")
+    none = ask(world, operation, tenant="other", scope=EVERYTHING)
+    theirs = ask(world, operation, ids=ids, tenant="other", scope=EVERYTHING)
 
     assert (none.status_code, theirs.status_code) == (404, 404)
     assert [name for name in ids if theirs.text.replace(ids[name], NONE[name]) == none.text]
     assert {*theirs.headers} == {*none.headers}
-    for path in ("/v1/jobs/{job_id}", "/v1/webhooks/{webhook_id}", "/v1/books/{book_id}", "/v1/batches/{batch_id}"):
+    for path in KEPT:
         assert ask(world, ("get", path), ids=ids, tenant="acme", scope="jobs:read").is_success
 
 
