@@ -92,6 +92,12 @@ class SpeechRequest:
     energy_scale: float = 1.0
     narration: Narration | None = None  # the text is a chapter with marks (worker/narration)
 
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """All that it names; marks in the text of a chapter may name others."""
+        cast = self.narration
+        return (self.voice, cast.dialogue_voice, *cast.speakers.values()) if cast else (self.voice,)
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -118,6 +124,7 @@ class Audio:
     parts: tuple[tuple[float, float], ...] = ()  # start and end of each of its segment's parts
     retakes: tuple[str, ...] = ()  # what was spoken again because it did not pass, and why
     measured: dict[str, float] = field(default_factory=dict[str, float])  # loudness and the like, by name
+    voices: tuple[str, ...] = ()  # library voices that speak in it, with their revisions
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def load_audio(raw: str | bytes) -> Audio:
     fields: dict[str, Any] = json.loads(raw)
     words: Iterable[tuple[str, float, float]] = fields.pop("words")
     parts: Iterable[tuple[float, float]] = fields.pop("parts", ())
-    fields |= {name: tuple(fields.get(name, ())) for name in ("warnings", "retakes")}
+    fields |= {name: tuple(fields.get(name, ())) for name in ("warnings", "retakes", "voices")}
     return Audio(
         words=tuple((word, start, end) for word, start, end in words),
         parts=tuple((start, end) for start, end in parts),

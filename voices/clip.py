@@ -37,7 +37,7 @@ class ClipReport:
     level_dbfs: float  # of the speech
     snr_db: float  # speech over what is heard between it
     clipped_share: float  # of all samples
-    alike: float | None  # cosine of its halves' embeddings; None where it is too short to tell
+    alike: float | None  # cosine of its halves' embeddings; None where it is too short to tell, or was told before
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +49,11 @@ class Clip:
     report: ClipReport
 
 
-def checked(recording: Waveform, encoder: SpeakerEncoder) -> Clip:
+def checked(recording: Waveform, encoder: SpeakerEncoder, *, known: Floats | None = None) -> Clip:
     """Return the clip.
 
+    Args:
+        known: its embedding, if this very recording was checked before.
     Raises:
         PoorClip: it will not do.
     """
@@ -59,7 +61,8 @@ def checked(recording: Waveform, encoder: SpeakerEncoder) -> Clip:
     clip = trimmed(recording, frames)
     spoken = speech_only(recording)
     long_enough = spoken.seconds >= 1.0
-    pieces = encoder.embed_pieces(spoken) if long_enough and np.any(spoken.samples) else None
+    to_embed = known is None and long_enough and np.any(spoken.samples)
+    pieces = encoder.embed_pieces(spoken) if to_embed else None
     report = ClipReport(
         seconds=clip.seconds,
         speech_share=spoken.seconds / clip.seconds if clip.seconds else 0.0,
@@ -69,9 +72,10 @@ def checked(recording: Waveform, encoder: SpeakerEncoder) -> Clip:
         alike=_alike(pieces) if pieces is not None and spoken.seconds >= _LEAST_FOR_TWO else None,
     )
     problems = _problems(report)
-    if problems or pieces is None:
+    embedding = known if pieces is None else unit(pieces.mean(axis=0))
+    if problems or embedding is None:
         raise PoorClip(problems, report)
-    return Clip(clip, unit(pieces.mean(axis=0)), report)
+    return Clip(clip, embedding, report)
 
 
 def _alike(pieces: Floats) -> float:

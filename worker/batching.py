@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from shared import tracing
-from worker.engine import DeviceLost, Engine, EngineError, Hums, MeasuresMemory, Speech, Utterance
+from worker.engine import (
+    DeviceLost,
+    Engine,
+    EngineError,
+    Hums,
+    Imitates,
+    Imitation,
+    MeasuresMemory,
+    ReferenceClip,
+    Speech,
+    Utterance,
+)
 from worker.engine.soundness import require_sound
 from worker.metrics import BATCH_SIZE, GPU_MEMORY
 
@@ -123,6 +134,14 @@ class _Call:
     answer: "Future[Spoken]" = field(default_factory=Future["Spoken"])
 
 
+@dataclass(eq=False)
+class _Errand:
+    """A clip that the engine is to find out how to speak like."""
+
+    clip: ReferenceClip
+    answer: "Future[Imitation]" = field(default_factory=Future[Imitation])
+
+
 class SharedEngine:
     """Makes every call of an engine in one thread: the engine need not be safe for several, and CUDA likes it so."""
 
@@ -132,6 +151,7 @@ class SharedEngine:
         self.hums = isinstance(engine, Hums) and engine.hums
         self._engine = engine
         self._calls: deque[_Call] = deque()
+        self._errands: deque[_Errand] = deque()
         self._coming: set[Seat] = set()
         self._changed = threading.Condition()
         self._warm: Future[None] = Future()
@@ -172,6 +192,18 @@ class SharedEngine:
             self._changed.notify_all()
         return call.answer.result()
 
+    def imitate(self, clip: ReferenceClip) -> Imitation:
+        """Find, between two batches, how the engine speaks like the clip.
+
+        Raises:
+            EngineError: as the engine does.
+        """
+        errand = _Errand(clip)
+        with self._changed:
+            self._errands.append(errand)
+            self._changed.notify_all()
+        return errand.answer.result()
+
     def _serve(self) -> None:
         try:
             self._engine.warm_up()
@@ -180,12 +212,29 @@ class SharedEngine:
             return
         self._warm.set_result(None)
         while True:
-            self._answer(self._next_batch())
+            if errand := self._next_errand():
+                self._run(errand)
+            else:
+                self._answer(self._next_batch())
+
+    def _next_errand(self) -> _Errand | None:
+        """Wait until there is something to do; return an errand if there is one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._calls or self._errands)
+            return self._errands.popleft() if self._errands else None
+
+    def _run(self, errand: _Errand) -> None:
+        try:
+            if not isinstance(self._engine, Imitates):
+                raise EngineError("the engine can't speak like a reference clip")
+            errand.answer.set_result(self._engine.imitate(errand.clip))
+        except BaseException as error:  # a thread's edge: the job's own thread decides what it means
+            _let_go(error)
+            errand.answer.set_exception(error)
 
     def _next_batch(self) -> list[_Call]:
-        """Wait for a call, then a moment for those that are coming; return as many as fill a batch."""
+        """Wait a moment for calls that are coming beside the one that is there; return as many as fill a batch."""
         with self._changed:
-            self._changed.wait_for(lambda: self._calls)
             deadline = time.monotonic() + PATIENCE_SECONDS
             while self._coming and self._waiting() < self.batch_size and not any(call.hurries for call in self._calls):
                 if not self._changed.wait(deadline - time.monotonic()):

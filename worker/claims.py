@@ -1,6 +1,7 @@
 """Make each audio once: whoever speaks what another worker is speaking just now waits for it instead."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -58,8 +59,16 @@ class Claims:
             leave_engine()
             time.sleep(POLL_SECONDS)
 
-    def storing(self) -> None:
-        """From here on the object may be there, whatever happens to this worker."""
+    def storing(self, key: str, *, voices: Sequence[str] = ()) -> None:
+        """From here on the object may be there, whatever happens to this worker.
+
+        Args:
+            voices: library voices that speak in it: it goes with each of them.
+        Raises:
+            VoiceDeleted: one of them is gone, or has another clip.
+        """
+        if voices:
+            self.runtime.library.made(voices, key)
         self._stored = True
 
     def recorded(self, audio: Audio) -> None:

@@ -74,7 +74,7 @@ def _assembled(order: EditionOrder, encoded: dict[str, Audio], claims: Claims) -
         with tracing.span("assemble", {"emotivoice.format": order.format}):
             _write(order, encoded, file, claims)
         claims.lease.check()
-        claims.storing()
+        claims.storing(key)  # an edition is the book's: it stays when a voice goes
         rate, seconds = next(iter(encoded.values())).sample_rate, sum(audio.seconds for audio in encoded.values())
         audio = Audio(address, key, 0, seconds, rate, order.format, "", warnings=_warnings(order, encoded))
         return stored(file, audio, claims.runtime.objects, content_type=content_type)

@@ -129,7 +129,7 @@ def _encoded(order: EditionOrder, chapter: _Chapter, spoken: Audio, claims: Clai
     with tempfile.TemporaryFile() as file:
         made = _encode(order, chapter, spoken, file, runtime)
         claims.lease.check()
-        claims.storing()
+        claims.storing(key, voices=spoken.voices)
         audio = Audio(
             address,
             key,
@@ -140,6 +140,7 @@ def _encoded(order: EditionOrder, chapter: _Chapter, spoken: Audio, claims: Clai
             "",
             warnings=made.warnings,
             measured=_measured(made),
+            voices=spoken.voices,
         )
         return stored(file, audio, runtime.objects, content_type=edition.chapter_type)
 

@@ -21,6 +21,7 @@ from shared.audio_formats import FORMATS
 from shared.errors import AudioMissing
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import Timed, pack, unpack
+from shared.voice_library import library_voices
 from worker.attempt import enqueue_next
 from worker.claims import Claims
 from worker.files import stored
@@ -139,7 +140,8 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
             Encoder(file, format=request.format, source_rate=rate, sample_rate=request.sample_rate) as encoder,
         ):
             joined = _write(encoder, zip(parts, _waveforms(spoken, lease, runtime), pauses, strict=True))
-        claims.storing()
+        voices = library_voices(voice for one in parts for voice in one.voices)
+        claims.storing(key, voices=voices)
         audio = Audio(
             address,
             key,
@@ -153,6 +155,7 @@ def _made(job: Job, request: SpeechRequest, spoken: dict[str, Audio], claims: Cl
             warnings=merged(one.warnings for one in parts),
             parts=joined.parts,
             retakes=merged(_retakes(parts)),
+            voices=voices,
         )
         return stored(file, audio, runtime.objects, content_type=form.content_type)
 

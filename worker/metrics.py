@@ -25,6 +25,12 @@ STEPS = Counter("emotivoice_steps_total", "Steps by what came of them", ["step",
 RETRIES = Counter("emotivoice_step_retries_total", "Steps given back to be tried later", ["code"])
 CACHE_HITS = Counter("emotivoice_cache_hits_total", "Segments found already spoken")
 CACHE_MISSES = Counter("emotivoice_cache_misses_total", "Segments that had to be spoken")
+EMBEDDINGS = Counter(
+    "emotivoice_embedding_cache_total", "Speaker embeddings of clips by where they came from", ["result"]
+)
+IMITATIONS = Counter(
+    "emotivoice_imitation_cache_total", "How an engine speaks like a clip, by where that came from", ["result"]
+)
 START_SECONDS = Histogram(
     "emotivoice_start_seconds",
     "What a start took: import, load and warm_up for themselves, ready and first_step from the start of the process",

@@ -9,6 +9,7 @@ from shared.errors import QueueUnavailable, StoreUnavailable
 from shared.jobs import PLAN, Job, Outcome, SpeechRequest
 from shared.ports import Segment
 from shared.speech_length import estimated_seconds
+from shared.voice_library import library_voices
 from worker.attempt import enqueue_next
 from worker.engine.text.segmentation import Pause, Piece, split
 from worker.lease import Lease, StepLost
@@ -30,7 +31,12 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
     Raises:
         StepLost: the job was cancelled or has ended, or another worker has the step.
         InvalidMark, EmptyText: it is a chapter that can't be read aloud.
+        PoorClip, VoiceDeleted, NotYet: of a library voice that speaks it.
     """
+    if library_voices(request.voices):
+        from worker.voice_clips import prepare  # needs the extra `voices`
+
+        prepare(job, request, lease, runtime)
     segments = narrate(request) if request.narration else cut(request.text, speed=request.speed)
     change = runtime.jobs.plan(
         job.id,

@@ -24,15 +24,19 @@ from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
 from worker.companions import Companions, Terms
 from worker.courier import Courier
-from worker.engine import Engine, Imitates, load_engine
+from worker.engine import Engine, Imitates, Imitation, load_engine
 from worker.grace import StuckWork
 from worker.lease import Leases
 from worker.metrics import COLD_STARTS, START_SECONDS, FirstStep
 from worker.presence import Presence
 from worker.ready_marks import ReadyMarks
+from worker.recent import Recent
 from worker.settings import WorkerSettings
+from worker.watermark import NamedWatermark, load_watermark
 
 log = logging.getLogger(__name__)
+
+IMITATIONS_KEPT = 64  # in the memory of a child; each is some kilobytes
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,19 @@ class Runtime:
     first_step: FirstStep = field(default_factory=lambda: FirstStep(None))
     live: LiveSpeech | None = None
     voices: Voices | None = None  # of the tenants' own
+    watermark: NamedWatermark | None = None
+    imitations: Recent[Imitation] = field(default_factory=lambda: Recent(IMITATIONS_KEPT))
     courier: Courier | None = None  # from here on: on assembly workers
     children: Children | None = None
     books: Books | None = None
     batches: Batches | None = None
+
+    @property
+    def library(self) -> Voices:
+        """The store of the tenants' own voices, where there has to be one."""
+        if self.voices is None:
+            raise RuntimeError("a worker without a store of voices got a library voice to speak with")
+        return self.voices
 
     @property
     def speaker(self) -> Engine | SharedEngine | None:
@@ -110,7 +123,10 @@ def start_runtime(
         terms = Terms(settings.gather_milliseconds / 1000, ready.draining)
         companions = Companions(LaneReader(app, settings.lane), shared, terms)
     live = RedisLiveSpeech(settings.redis_url.get_secret_value())
-    return Runtime(settings, jobs, objects, queue, engine, shared, companions, leases, first_step, live, voices)
+    watermark = load_watermark(settings.watermark)
+    return Runtime(
+        settings, jobs, objects, queue, engine, shared, companions, leases, first_step, live, voices, watermark
+    )
 
 
 def gathers(engine: Engine, settings: WorkerSettings) -> bool:

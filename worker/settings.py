@@ -75,6 +75,9 @@ class WorkerSettings(SharedSettings):
     webhook_disable_days: float = Field(
         default=DISABLE_DAYS, gt=0, description="a webhook that has failed for so long is told nothing more"
     )
+    watermark: str = Field(
+        default="", description="the plug-in that marks speech of library voices (docs/voices.md); empty: none does"
+    )
     lease_seconds: float = Field(default=30, ge=1, description="how long a silent worker keeps a step from a duplicate")
 
     @model_validator(mode="after")

@@ -1,27 +1,30 @@
 """Speak a segment: its utterances in batches, each with the pause behind it, joined to one waveform."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, islice
 
 from audio.waveform import join, silence
+from shared.checking import Library, Offer, no_library, offer_of
 from shared.errors import UnknownEmotion
 from shared.jobs import SpeechRequest
 from shared.phonemes import Timed
 from shared.ports import Part
-from shared.voices import VoiceFinder
 from worker.batching import SharedEngine, hurrying
-from worker.engine import Engine, Speech, Utterance, Waveform
+from worker.engine import Engine, Imitation, Speech, Utterance, Waveform
 from worker.engine.text.segmentation import split
 from worker.lease import Lease
 from worker.live import Live
 from worker.metrics import AUDIO_SECONDS, ENGINE_SECONDS, REAL_TIME_FACTOR
 from worker.omission import Result, each_spoken, leave_out
 from worker.retakes import Takes, judges
+from worker.runtime import catalogue
 from worker.trimming import trimmed
 
 WARNINGS_KEPT = 100  # of one audio: its record is read with every look at the job
+NOBODY: Mapping[str, Imitation] = {}
 NOTHING_SECONDS = 0.05  # of silence, for a segment of which nothing sounds: an encoder wants some samples
 
 
@@ -63,6 +66,7 @@ def speak_text(  # noqa: PLR0913 - every argument by name
     lease: Lease,
     *,
     parts: Sequence[Part] = (),
+    imitations: Mapping[str, Imitation] = NOBODY,
     whole: str = "",
     live: Live | None = None,
 ) -> Spoken:
@@ -70,12 +74,13 @@ def speak_text(  # noqa: PLR0913 - every argument by name
 
     Args:
         parts: what to speak of a narrated segment, in place of the request's text.
+        imitations: how the library voices that request and parts name are spoken.
         whole: the text of the job, where this is only its segment: nothing in a segment need sound.
         live: where each utterance is sent as soon as it is spoken.
     Raises:
         UnspeakableText: the engine refuses a part of the text, or nothing in it sounds.
     """
-    lines = lines_of(request, parts)
+    lines = [_imitated(line, imitations) for line in lines_of(request, parts)]
     takes = Takes(engine, judged=bool(parts) and judges(engine))
     results: list[Result] = []
     engine_seconds = 0.0
@@ -99,7 +104,8 @@ def speak_text(  # noqa: PLR0913 - every argument by name
         nothing = silence(NOTHING_SECONDS, request.sample_rate)
         still = ((0.0, NOTHING_SECONDS),) * len(parts)
         return Spoken(nothing, (), (), merged([omitted]), engine_seconds, sounds=False, parts=still)
-    segment = _joined(heard, [*omitted, *takes.warnings], engine_seconds)
+    told = chain.from_iterable(imitation.warnings for imitation in imitations.values())
+    segment = _joined(heard, [*told, *omitted, *takes.warnings], engine_seconds)
     _measure(segment.waveform, engine_seconds)
     return replace(segment, parts=part_times(heard, len(parts)), retakes=tuple(takes.retakes))
 
@@ -127,15 +133,31 @@ def _of_part(request: SpeechRequest, part: Part, number: int) -> Iterator[Line]:
     yield Line(utterance(own, last.text), part.pause_seconds, number)
 
 
-def cast_by(engine: Engine, parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Return the parts with the ids of their voices.
+@lru_cache(maxsize=1)  # there may be thousands of voices
+def _offer(engine: Engine) -> Offer:
+    return offer_of(catalogue(engine))
 
+
+def _imitated(line: Line, imitations: Mapping[str, Imitation]) -> Line:
+    """Return the line in the voice as the engine imitates it, if a library voice speaks it."""
+    voice = line.utterance.voice
+    if not isinstance(voice, str) or voice not in imitations:
+        return line
+    return replace(line, utterance=replace(line.utterance, voice=imitations[voice]))
+
+
+def cast_by(engine: Engine, parts: Sequence[Part], library: Library = no_library) -> tuple[Part, ...]:
+    """Return the parts with the ids of their voices; those of library voices with their revisions.
+
+    Args:
+        library: the tenant's own voices.
     Raises:
         UnknownVoice, InvalidBlend, UnknownEmotion: a mark or the dialogue asks for what the engine does not have.
+        VoiceNotReady, VoiceFailed, VoiceDeleted, CloningUnavailable: it asks for a library voice that can't speak.
     """
     if any(part.voice for part in parts):
-        finder = VoiceFinder({"id": voice.id, "name": voice.name} for voice in engine.voices)
-        found = {voice: finder.find(voice, blends=engine.blends) for part in parts if (voice := part.voice)}
+        offer = replace(_offer(engine), library=library)
+        found = {voice: offer.voice(voice) for part in parts if (voice := part.voice)}
         parts = [replace(part, voice=found.get(part.voice, "")) for part in parts]
     for part in parts:
         if part.emotion and not engine.free_text_emotion and part.emotion not in engine.emotions:

@@ -15,10 +15,11 @@ from shared.audio_formats import FORMATS
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
 from shared.phonemes import pack
 from shared.ports import Part
+from shared.voice_store import library_of
 from worker.attempt import enqueue_next
-from worker.batching import SharedEngine, leave_engine
+from worker.batching import leave_engine
+from worker.cast import Cast
 from worker.claims import Claims
-from worker.engine import Engine
 from worker.lease import Lease, StepLost
 from worker.live import Live, live
 from worker.runtime import Runtime
@@ -35,18 +36,19 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
         StepLost: the job was cancelled or has ended, or another worker has the step.
         JobError, EngineError: it could not be done.
     """
-    engine, speaker = runtime.engine, runtime.speaker
-    if engine is None or speaker is None:
+    engine = runtime.engine
+    if engine is None:
         raise RuntimeError(f"a worker of the lane {runtime.settings.lane} got a segment to speak")
     whole, parts = "", ()
     if job.long:
         segment = runtime.jobs.segment(job.id, step)
-        whole, parts = request.text, cast_by(engine, segment.parts)
+        whole, parts = request.text, cast_by(engine, segment.parts, library_of(job.tenant, runtime.voices))
         request = replace(request, text=segment.text, format=SEGMENT_FORMAT, sample_rate=engine.sample_rate)
+    cast = Cast.of([request.voice, *(part.voice for part in parts)], job, runtime)
     with Claims(lease, runtime) as claims:
-        native = request.sample_rate == engine.sample_rate  # else what is stored has other samples
-        listened = live(job, step, runtime.live) if native else None
-        audio, engine_seconds = _made(request, speaker, claims, parts=parts, whole=whole, live=listened)
+        same = request.sample_rate == engine.sample_rate and not cast.watermark  # else what is stored has other samples
+        listened = live(job, step, runtime.live) if same else None
+        audio, engine_seconds = _made(request, cast, claims, parts=parts, whole=whole, live=listened)
         change = runtime.jobs.change(
             job.id,
             step,
@@ -71,7 +73,7 @@ def speak(job: Job, step: str, request: SpeechRequest, lease: Lease, runtime: Ru
 
 def _made(  # noqa: PLR0913 - every argument by name
     request: SpeechRequest,
-    speaker: Engine | SharedEngine,
+    cast: Cast,
     claims: Claims,
     *,
     parts: Sequence[Part],
@@ -80,26 +82,27 @@ def _made(  # noqa: PLR0913 - every argument by name
 ) -> tuple[Audio, float]:
     """Return the segment's audio, stored, and the engine seconds that it took: none if it was there."""
     extension = FORMATS[request.format].extension
-    revision = speaker.revision
+    revision = cast.revision
     address = audio_address(request, engine_revision=revision, parts=parts)
     if audio := claims.find(address, audio_key(address, extension=extension)):
         return audio, 0.0
-    spoken = speak_text(request, speaker, claims.lease, parts=parts, whole=whole, live=live)
+    imitations = cast.imitations()
+    spoken = speak_text(request, cast.speaker, claims.lease, parts=parts, imitations=imitations, whole=whole, live=live)
     leave_engine()
     if not spoken.sounds:  # a job of that text alone must not find it: it fails
         address = audio_address(request, engine_revision=f"{revision}, left out", parts=parts)
         if audio := claims.find(address, audio_key(address, extension=extension)):
             return audio, spoken.engine_seconds
-    claims.storing()
-    return _stored(request, spoken, address, claims.runtime), spoken.engine_seconds
+    return _stored(request, spoken, address, cast, claims), spoken.engine_seconds
 
 
-def _stored(request: SpeechRequest, spoken: Spoken, address: str, runtime: Runtime) -> Audio:
+def _stored(request: SpeechRequest, spoken: Spoken, address: str, cast: Cast, claims: Claims) -> Audio:
     form = FORMATS[request.format]
     with tracing.span("encode", {"emotivoice.format": request.format}):
-        data = encode(spoken.waveform, format=request.format, sample_rate=request.sample_rate)
+        data = encode(cast.marked(spoken.waveform), format=request.format, sample_rate=request.sample_rate)
     key = audio_key(address, extension=form.extension)
-    runtime.objects.put(key, io.BytesIO(data), length=len(data), content_type=form.content_type)
+    claims.storing(key, voices=cast.references)
+    claims.runtime.objects.put(key, io.BytesIO(data), length=len(data), content_type=form.content_type)
     return Audio(
         address=address,
         key=key,
@@ -113,4 +116,5 @@ def _stored(request: SpeechRequest, spoken: Spoken, address: str, runtime: Runti
         warnings=spoken.warnings,
         parts=spoken.parts,
         retakes=spoken.retakes,
+        voices=cast.references,
     )
