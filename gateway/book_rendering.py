@@ -10,6 +10,7 @@ from anyio import to_thread
 
 from gateway import delivery
 from gateway.admission import most_ahead, overloaded
+from gateway.book_reading import read_again
 from gateway.book_submission import NOTHING_SPOKEN, child, enqueue
 from gateway.dependencies import Services
 from shared.accepted import REFUSED
@@ -52,6 +53,11 @@ class Looked:
     jobs: dict[str, Job | None]
     state: BookState
 
+    @property
+    def unread(self) -> bool:
+        """Whether its file could not be read."""
+        return self.state is BookState.FAILED and not self.book.chapters
+
     def has_to_be(self, doing: str, allowed: Iterable[BookState]) -> None:
         """Refuse what does not fit the state.
 
@@ -59,7 +65,7 @@ class Looked:
             BookUnread: its file could not be read, so there is nothing to be done with it.
             BookConflict: it is in another state.
         """
-        if self.state is BookState.FAILED and not self.book.chapters:
+        if self.unread:
             reading = self.jobs.get(self.book.reading_job)
             failure = reading.failure if reading else None
             raise BookUnread(failure.message if failure else "its reading was cancelled")
@@ -168,14 +174,16 @@ async def _record(book: Book, to_speak: Job, services: Services) -> Recorded:
 
 
 async def go_on(book: Book, services: Services, *, doing: str) -> Book:
-    """Render the book again as it was asked for; one that is at work is left alone.
+    """Render the book again as it was asked for, or read it if that has failed; one that is at work is left alone.
 
     Raises:
-        BookConflict, BookUnread: it was never begun, or is done.
+        BookConflict: it was never begun, or is done.
     """
     looked = await look(book, services)
     if looked.state in AT_WORK:
         return book
+    if looked.unread:
+        return await read_again(book, services)
     looked.has_to_be(doing, STOPPED)
     return await render(book, services, formats=book.formats, loudness=None)
 

@@ -280,6 +280,35 @@ def test_a_book_that_could_not_be_read_says_why(world: World) -> None:
     assert "the file is damaged" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("doing", ["retry", "resume"])
+def test_a_book_that_could_not_be_read_is_read_again(world: World, doing: str) -> None:
+    book_id = send(world).json()["id"]
+    first = world.records.jobs[world.books.books[book_id].reading_job]
+    world.records.jobs[first.id] = first.failed(Failure("storage_unavailable", "it is away"), now=0)
+
+    answer, again = do(world, book_id, doing), do(world, book_id, doing)
+
+    assert (answer.status_code, answer.json()["state"], answer.json()["error"]) == (202, "reading", None)
+    assert (again.status_code, again.json()["code"]) == (409, "book_conflict")  # it is being read
+    second = world.records.jobs[world.books.books[book_id].reading_job]
+    assert (second.kind, second.parent) == (JobKind.READING, book_id)
+    assert [one for one, _, _ in world.queue.messages] == [first.id, second.id]
+
+
+def test_two_who_ask_at_once_for_a_book_to_be_read_again_have_it_read_once(world: World) -> None:
+    book_id = send(world).json()["id"]
+    book = world.books.books[book_id]
+    job = world.records.jobs[book.reading_job]
+    world.records.jobs[job.id] = job.failed(Failure("storage_unavailable", "it is away"), now=0)
+    do(world, book_id, "retry")
+    begun = world.books.books[book_id]
+    put(world, book)  # as another gateway had seen it
+
+    do(world, book_id, "retry")
+
+    assert world.books.books[book_id].reading_job == begun.reading_job
+
+
 def test_a_chapter_that_is_named_twice_is_changed_twice(world: World) -> None:
     book = read_book(world)
 

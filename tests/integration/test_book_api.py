@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.children import child_id
+from shared.jobs import Lane
 from tests.api import Json
 from tests.integration.conftest import RunningFleet
 from tests.waiting import wait_for
@@ -77,6 +79,32 @@ def test_a_file_that_was_put_at_a_link_becomes_a_book(fleet: RunningFleet) -> No
     assert answer.status_code == 202, answer.text
     assert answer.json()["source"]["sha256"] == hashlib.sha256(data).hexdigest()
     assert [one["title"] for one in at_rest(fleet, answer.json()["id"])["chapters"]] == ["Chapter 1", "Chapter 2"]
+
+
+def test_a_book_whose_reading_has_ended_badly_is_read_again(fleet: RunningFleet) -> None:
+    with fleet.without_worker(Lane.ASSEMBLY):
+        book_id = send(fleet, text()).json()["id"]
+        assert fleet.api.http.delete(f"/v1/jobs/{child_id(book_id, 'reading')}").status_code == 200
+        assert at_rest(fleet, book_id)["state"] == "failed"
+        with ThreadPoolExecutor(4) as threads:
+            answers = [threads.submit(fleet.api.http.post, f"/v1/books/{book_id}/retry") for _ in range(4)]
+    assert {answer.result().status_code for answer in answers} <= {202, 409}  # 409: it is being read already
+
+    assert at_rest(fleet, book_id)["state"] == "ready"
+    assert render(fleet, book_id, "srt")["state"] == "succeeded"
+
+
+def test_a_retry_has_to_be_within_the_quotas(fleet: RunningFleet) -> None:
+    book_id = ready(fleet, b"Please refuse this.")["id"]
+    assert render(fleet, book_id, "srt")["state"] == "failed"
+
+    with fleet.limits(characters_per_day=1):
+        refused = fleet.api.http.post(f"/v1/books/{book_id}/retry")
+        after = fleet.api.http.get(f"/v1/books/{book_id}").json()
+
+    assert (refused.status_code, refused.json()["quota"]) == (429, "characters_per_day")
+    assert after["state"] == "failed"
+    assert fleet.api.http.post(f"/v1/books/{book_id}/retry").status_code == 202
 
 
 def test_an_edit_has_its_own_chapter_spoken_again_and_no_other(fleet: RunningFleet) -> None:
