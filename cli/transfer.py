@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from cli.errors import ClientError
 from shared.errors import AudioMissing, StorageUnavailable
 from shared.ports import ObjectStore
 from worker.engine.emotivoice.errors import ModelFolderError
-from worker.engine.emotivoice.folder import MANIFEST, VOICES
-from worker.engine.emotivoice.manifest import FileEntry, Manifest, parse_manifest, read_manifest, sha256
+from worker.engine.emotivoice.folder import MANIFEST
+from worker.engine.emotivoice.manifest import OPTIONAL, FileEntry, Manifest, parse_manifest, read_manifest, sha256
 
 Bar = Callable[[int], AbstractContextManager[Callable[[int], None]]]  # from a total to what counts bytes
 
@@ -68,7 +68,7 @@ def pull(store: ObjectStore, prefix: str, folder: Path, *, bar: Bar, turn: Turn 
                 for name, entry in wanted.items():
                     download.fetch(f"{prefix}{name}", staging / name, entry)
             (staging / MANIFEST).write_bytes(content)
-            _swap(staging, folder, [*wanted], old={VOICES} - manifest.files.keys())
+            _swap(staging, folder, [*wanted], old=OPTIONAL - manifest.files.keys())
             shutil.rmtree(staging)
     return manifest, [*wanted]
 
@@ -216,7 +216,7 @@ class _Download:
             raise ClientError(f"{key} has {start:,} bytes in the store; its manifest tells of {start + wanted:,}")
 
 
-def _swap(staging: Path, folder: Path, names: list[str], *, old: set[str]) -> None:
+def _swap(staging: Path, folder: Path, names: list[str], *, old: Set[str]) -> None:
     """Move the files to their places. In between the folder is no model, so nobody loads half of each."""
     for name in [MANIFEST, *old]:
         (folder / name).unlink(missing_ok=True)

@@ -14,11 +14,12 @@ from worker.engine.emotivoice.adapter_methods import METHODS, Method
 from worker.engine.emotivoice.device import find_device, find_precision
 from worker.engine.emotivoice.engine import EmotiVoiceEngine
 from worker.engine.emotivoice.errors import ModelFolderError
-from worker.engine.emotivoice.folder import ADAPTER
+from worker.engine.emotivoice.folder import ADAPTER, ModelFolder
 from worker.engine.emotivoice.heard_voices import HeardVoices
 from worker.engine.emotivoice.imitation import spread
 from worker.engine.emotivoice.listening import OTHER_SENTENCES, SENTENCES, Speak, TorchEncoder, heard
 from worker.engine.emotivoice.loading import ModelFiles, load_model
+from worker.engine.emotivoice.manifest import FileEntry, set_entry, sha256
 from worker.engine.emotivoice.speakers import LARGEST_IN_VECTOR, AnyVoice
 
 FOLDS = 5  # a voice is predicted by what was fitted to the four parts of the voices that it is not in
@@ -36,6 +37,10 @@ class FitOptions:
 
     voices: int | None = None  # of the table, evenly spread; None is all of them
     held_out: int = 48  # of these that are spoken as each method would have them
+    sentences: tuple[str, ...] = SENTENCES  # by which the voices are known
+    other_sentences: tuple[str, ...] = (
+        OTHER_SENTENCES  # by which the methods are compared: a clip says other things too
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +77,19 @@ def fit_adapter(
     engine = EmotiVoiceEngine(files, dtype=find_precision("auto", where, files.dtype))
     ear = Ear(engine.synthesize, TorchEncoder.of(load_encoder(), where), progress)
     adapter = fitted(files, ear, options)
-    adapter.save(folder)
+    _put(adapter, files.folder)
     HeardVoices.forget(folder)
     return adapter
+
+
+def _put(adapter: Adapter, folder: ModelFolder) -> None:
+    """Write it. At every moment a converted folder is as its manifest tells."""
+    if folder.kind != "converted":
+        adapter.save(folder.path)
+        return
+    set_entry(folder.path, ADAPTER, None)
+    path = adapter.save(folder.path)
+    set_entry(folder.path, ADAPTER, FileEntry(path.stat().st_size, sha256(path)))
 
 
 def _require_free(folder: Path, *, replace: bool) -> None:
@@ -90,9 +105,9 @@ def fitted(files: ModelFiles, ear: Ear, options: FitOptions) -> Adapter:
     if len(rows) < LEAST_VOICES:
         raise ModelFolderError(f"an adapter needs {LEAST_VOICES} voices at least; here are {len(rows)}")
     table = files.weights["acoustic.spk_tokenizer.weight"].float().cpu().numpy()
-    embeddings = _table_embeddings(files, ear, rows)
+    embeddings = _table_embeddings(files, ear, rows, options.sentences)
     voices = _Voices([files.voices[row].id for row in rows], embeddings, table[rows])
-    compared = _compared(voices, ear, options.held_out)
+    compared = _compared(voices, ear, options)
     best = max(METHODS, key=lambda name: compared.scores[name])  # the simpler of two that are equally good
     measured = Measured(
         model=files.source_revision,
@@ -103,7 +118,7 @@ def fitted(files: ModelFiles, ear: Ear, options: FitOptions) -> Adapter:
         strangers=_strangers(embeddings),
         voices=len(rows),
         held_out=compared.spoken,
-        sentences=SENTENCES,
+        sentences=options.sentences,
     )
     weights = METHODS[best].fit(embeddings, voices.vectors, compared.settings[best])
     bounds = np.clip([table.min(axis=0), table.max(axis=0)], -LARGEST_IN_VECTOR, LARGEST_IN_VECTOR)
@@ -129,34 +144,31 @@ class _Comparison:
     spoken: int
 
 
-def _table_embeddings(files: ModelFiles, ear: Ear, rows: list[int]) -> Floats:
+def _table_embeddings(files: ModelFiles, ear: Ear, rows: list[int], sentences: tuple[str, ...]) -> Floats:
     """Hear the voices of these rows, those that a fit that was cut has heard excepted."""
-    known = HeardVoices.load(files.folder.path, f"{files.revision} {ear.encoder.revision} {SENTENCES}")
+    known = HeardVoices.load(files.folder.path, f"{files.revision} {ear.encoder.revision} {sentences}")
     new = [row for row in rows if row not in known.embeddings]
     for start in range(0, len(new), AT_ONCE):
         some = new[start : start + AT_ONCE]
-        found = heard(ear.speak, [files.voices[row].id for row in some], SENTENCES, ear.encoder)
+        found = heard(ear.speak, [files.voices[row].id for row in some], sentences, ear.encoder)
         known.add(some, found)
         ear.progress("voices of the table", len(rows) - len(new) + start + len(some), len(rows))
     return np.stack([known.embeddings[row] for row in rows])
 
 
-def _compared(voices: _Voices, ear: Ear, most_spoken: int) -> _Comparison:
-    """Compare the methods.
-
-    The voices are known by SENTENCES and speak OTHER_SENTENCES, as a clip says other things than what is spoken later.
-    """
+def _compared(voices: _Voices, ear: Ear, options: FitOptions) -> _Comparison:
+    """Compare the methods by what held-out voices are, and what the methods made of them."""
     order = np.random.default_rng(SEED).permutation(len(voices.ids))
     folds = np.empty(len(order), np.int64)
     folds[order] = np.arange(len(order)) % FOLDS
-    spoken = order[:most_spoken]
-    truth = ear.hear("held-out voices", [voices.ids[number] for number in spoken], OTHER_SENTENCES)
+    spoken, sentences = order[: options.held_out], options.other_sentences
+    truth = ear.hear("held-out voices", [voices.ids[number] for number in spoken], sentences)
     settings: dict[str, tuple[float, ...]] = {}
     scores: dict[str, float] = {}
     for name, method in METHODS.items():
         settings[name], predicted = _predicted(method, voices, folds)
         vectors: list[AnyVoice] = [tuple(map(float, vector)) for vector in predicted[spoken]]
-        scores[name] = _mean_cosine(truth, ear.hear(f"held-out voices by {name}", vectors, OTHER_SENTENCES))
+        scores[name] = _mean_cosine(truth, ear.hear(f"held-out voices by {name}", vectors, sentences))
     return _Comparison(settings, scores, _mean_cosine(truth, voices.embeddings[spoken]), len(spoken))
 
 

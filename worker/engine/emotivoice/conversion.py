@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 
+from worker.engine.emotivoice.adapter import load_adapter
 from worker.engine.emotivoice.config import OFFICIAL, ModelConfig
 from worker.engine.emotivoice.converted import DTYPES
 from worker.engine.emotivoice.errors import CheckpointError, ModelFolderError
-from worker.engine.emotivoice.folder import MANIFEST, SPEAKERS, TOKENLIST, VOCABULARY, VOICES, WEIGHTS
+from worker.engine.emotivoice.folder import ADAPTER, MANIFEST, SPEAKERS, TOKENLIST, VOCABULARY, VOICES, WEIGHTS
 from worker.engine.emotivoice.loading import ModelFiles, load_model
 from worker.engine.emotivoice.manifest import (
     FileEntry,
@@ -79,6 +80,8 @@ def _write(folder: Path, model: ModelFiles, weights: Mapping[str, torch.Tensor],
     tables = {VOCABULARY: model.folder.vocabulary, TOKENLIST: model.folder.tokenlist, SPEAKERS: model.folder.speakers}
     if model.folder.voices_table:
         tables[VOICES] = model.folder.voices_table
+    if load_adapter(model.folder.path, model.source_revision):
+        tables[ADAPTER] = model.folder.path / ADAPTER
     for name, path in tables.items():
         shutil.copyfile(path, folder / name)
     shutil.copymode(folder / VOCABULARY, folder / WEIGHTS)  # safetensors lets nobody else read its file

@@ -3,20 +3,22 @@
 import hashlib
 import json
 import math
+import os
 import re
 import reprlib
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from worker.engine.emotivoice.config import AUDIO, ModelConfig
 from worker.engine.emotivoice.errors import ModelFolderError
-from worker.engine.emotivoice.folder import MANIFEST, SPEAKERS, TOKENLIST, VOCABULARY, VOICES, WEIGHTS
+from worker.engine.emotivoice.folder import ADAPTER, MANIFEST, SPEAKERS, TOKENLIST, VOCABULARY, VOICES, WEIGHTS
 
 FORMAT_VERSION = 1
 DTYPES = ("fp32", "fp16", "bf16")
 REQUIRED = frozenset({WEIGHTS, VOCABULARY, TOKENLIST, SPEAKERS})
+OPTIONAL = frozenset({VOICES, ADAPTER})
 HASH_BLOCK = 1 << 20  # bytes
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -116,6 +118,15 @@ def parse_manifest(content: bytes, *, where: str) -> Manifest:
     return manifest
 
 
+def set_entry(folder: Path, name: str, entry: FileEntry | None) -> None:
+    """Write into the manifest of a converted folder that it has the file, or no longer has it."""
+    manifest = read_manifest(folder)
+    files = {each: known for each, known in manifest.files.items() if each != name} | ({name: entry} if entry else {})
+    made = folder / f".{MANIFEST}.new"
+    made.write_text(replace(manifest, files=files).to_json(), encoding="utf-8")
+    os.replace(made, folder / MANIFEST)
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
@@ -181,7 +192,7 @@ def _fault(manifest: Manifest) -> str:
     names = set(manifest.files)
     if manifest.dtype not in DTYPES:
         return f"dtype is {manifest.dtype!r}, not one of {', '.join(DTYPES)}"
-    if not REQUIRED <= names <= {*REQUIRED, VOICES}:  # a name from elsewhere might lead out of the folder
+    if not REQUIRED <= names <= REQUIRED | OPTIONAL:  # a name from elsewhere might lead out of the folder
         return f"its files are {', '.join(sorted(map(repr, names)))}"
     for name, entry in manifest.files.items():
         if entry.bytes < 0:
