@@ -28,12 +28,30 @@ def _interpolator(shift: float) -> Signal:
 _INTERPOLATORS = [_interpolator(shift) for shift in (0.25, 0.5, 0.75)]
 
 
-def true_peaks(signal: Signal) -> Signal:
-    """Return the largest value from each sample to the next: of 2n samples, those of the n in the middle, and one."""
+# How much higher than the samples around it a point between them can be: no interpolator makes more of them.
+_HIGHEST = max(float(np.abs(interpolator).sum()) for interpolator in _INTERPOLATORS)
+_STRETCH = 256  # samples, which are read between only if one of them is so high that it matters
+
+
+def true_peaks(signal: Signal, *, least: float = 0.0) -> Signal:
+    """Return the largest value from each sample to the next: of 2n samples, those of the n in the middle, and one.
+
+    Args:
+        least: what is no higher need not be right; most of a recording is not near its peaks.
+    """
     peaks = np.abs(signal[_REACH - 1 : len(signal) - _REACH])
-    for interpolator in _INTERPOLATORS:
-        np.maximum(peaks, np.abs(np.correlate(signal, interpolator, "valid")), out=peaks)
+    for start in _STRETCH * np.flatnonzero(_highest(np.abs(signal), len(peaks)) * _HIGHEST > least):
+        around, found = signal[start : start + _STRETCH + 2 * _REACH - 1], peaks[start : start + _STRETCH]
+        for interpolator in _INTERPOLATORS:
+            np.maximum(found, np.abs(np.correlate(around, interpolator, "valid")), out=found)
     return peaks
+
+
+def _highest(levels: Signal, count: int) -> Signal:
+    """Return for each stretch of so many points the highest of the samples that they are read from."""
+    starts = np.arange(0, count, _STRETCH)
+    highest = np.maximum.reduceat(levels, starts) if count else np.zeros(0)  # the last goes to the end
+    return np.maximum(highest, np.append(highest[1:], 0.0))  # they reach into the next stretch
 
 
 class PeakMeter:
@@ -46,7 +64,7 @@ class PeakMeter:
     def push(self, samples: Samples) -> None:
         signal = np.concatenate([self._held, samples.astype(np.float64)])
         if len(signal) >= 2 * _REACH:
-            self._peak = max(self._peak, float(true_peaks(signal).max()))
+            self._peak = max(self._peak, float(true_peaks(signal, least=self._peak).max()))
             signal = signal[len(signal) - 2 * _REACH + 1 :]
         self._held = signal
 
@@ -90,7 +108,7 @@ class Limiter:
 
     def _needed(self, signal: Signal) -> Signal:
         """The gain that each sample needs, for the points before and behind it."""
-        peaks = true_peaks(signal)
+        peaks = true_peaks(signal, least=self._ceiling)
         return np.minimum(1.0, self._ceiling / np.maximum(np.maximum(peaks[:-1], peaks[1:]), 1e-9))
 
 

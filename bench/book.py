@@ -85,7 +85,9 @@ class Stack:
     def _command(self, name: str, arguments: Sequence[str], settings: Mapping[str, str]) -> Command:
         variables = {**os.environ, **self.servers.environment(), **settings}
         log = self.servers.folder.log(name.replace(" ", "-"))
-        return Command([sys.executable, *arguments], log, variables, CODE_FOLDER)
+        # In a fleet the encoders have processors of their own; here the speakers come first.
+        first = ["nice", "-n", "10"] if name.startswith("assembly") else []
+        return Command([*first, sys.executable, *arguments], log, variables, CODE_FOLDER)
 
     def start(self) -> None:
         self.servers.start()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audio.peaks import Limiter, PeakMeter
+from audio.peaks import Limiter, PeakMeter, true_peaks
 from audio.waveform import Samples, Waveform
 from tests.clicks import clicks
 from tests.sounds import speech
@@ -75,3 +75,14 @@ def test_limiting_makes_no_click() -> None:
     assert clicks(sound.samples, RATE) == []
     assert clicks(limited(sound.samples), RATE) == []
     assert clicks(np.clip(sound.samples, -0.7, 0.7), RATE) == []  # nor does clipping: it distorts
+
+
+@pytest.mark.parametrize("least", [0.05, 0.2, 0.6])
+def test_what_is_above_the_least_is_as_if_all_were_read(least: float) -> None:
+    signal = LOUD.astype(np.float64) / np.abs(LOUD).max()
+    everywhere, where_it_matters = true_peaks(signal), true_peaks(signal, least=least)
+    high = everywhere > least
+
+    assert 0 < high.sum() < len(high)
+    np.testing.assert_array_equal(where_it_matters[high], everywhere[high])
+    assert (where_it_matters[~high] <= least).all()
