@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli import books, dead, keys, model, speaking, tables, tenants, voices
+from cli import books, clips, dead, keys, model, speaking, tables, tenants, voices
 from cli.batch import EPILOG as BATCH_EPILOG
 from cli.batch import batch
 from cli.book import EPILOG as BOOK_EPILOG
@@ -95,6 +95,7 @@ def options(
         "  emotivoice say 'Good morning!' -o morning.wav\n"
         "  emotivoice say '你好，世界' --emotion happy --speed 1.2 -o hello.mp3\n"
         "  emotivoice say -f book.txt --lane bulk -o book.m4a\n"
+        "  emotivoice say 'Good morning!' --like my-voice.wav --consent -o morning.wav\n"
         "  echo 'Hello' | emotivoice say -o - --format flac > hello.flac\n\n"
         "\bExit codes: 0 written, 1 the job or the gateway failed, 2 wrong usage, 130 Ctrl-C (the job is cancelled)."
     )
@@ -107,7 +108,14 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[
         str | None, typer.Option("-f", "--file", metavar="FILE", help="A UTF-8 text file; - is standard input.")
     ] = None,
-    voice: Annotated[str | None, typer.Option(help="One of `emotivoice voices`, by id or name.")] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="One of `emotivoice voices`: by id, or one of the engine's by name.")
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="In place of a voice: a clip of 3 to 30 s, for this job."),
+    ] = None,
+    consent: clips.Consent = False,
     emotion: Annotated[str | None, typer.Option(help="One of `emotivoice emotions`.")] = None,
     emotion_strength: Annotated[float | None, typer.Option(min=0, max=2, help="0 is neutral, 1 as told.")] = None,
     speed: Annotated[float | None, typer.Option(min=0.25, max=4, help="2 is twice as fast.")] = None,
@@ -129,6 +137,7 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
     speaking.check_output(output)
     chosen = speaking.chosen_format(output, format)
     speaking.check_sample_rate(sample_rate, format=chosen)
+    clips.check_like(like, voice)
     fields: dict[str, object] = {
         "text": speaking.read_text(text, file),
         "voice": voice,
@@ -145,8 +154,9 @@ def say(  # noqa: PLR0913, PLR0917 - the options of the command
         "lane": lane,
         "if_cold": if_cold,
     }
+    agreed = like is not None and clips.agreed(said=consent)
     with connected(url, token) as client:
-        speaking.speak(client, fields, output=output)
+        speaking.speak(client, fields | (clips.brought(client, like, consent=agreed) if like else {}), output=output)
 
 
 @app.command(epilog="\b\nExamples:\n  emotivoice jobs --state running\n  emotivoice jobs --limit 500 --json")

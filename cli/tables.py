@@ -68,10 +68,38 @@ def show_voices(catalogue: Json) -> None:
         )
         for voice in catalogue["voices"]
     ]
+    if own := catalogue["library"]:
+        typer.echo("your own:\n")
+        _show(("voice", "name", "language", "state", "description"), [_own_voice(one, catalogue) for one in own])
+        typer.echo("\nthe engine's:\n")
     _show(("voice", "name", "languages", "gender", "description"), rows)
     if catalogue["missing"]:
         typer.echo("\nmissing here:\n")
         _show(("voice", "why"), [(one["id"], one["reason"]) for one in catalogue["missing"]])
+
+
+def _own_voice(voice: Json, catalogue: Json) -> tuple[str, ...]:
+    chosen = " (default)" if voice["id"] == catalogue["default"] else ""
+    return (voice["id"] + chosen, voice["name"], voice["language"], voice["state"], voice["description"])
+
+
+def show_own_voice(voice: Json) -> None:
+    """Show a voice of one's own: what is known of it, and what was measured of its clip."""
+    consent, error = voice["consent"], voice["error"]
+    facts = {
+        "voice": voice["id"],
+        "name": voice["name"],
+        "state": voice["state"],
+        "language": voice["language"],
+        "description": voice["description"],
+        "revision": str(voice["revision"]),
+        "created": local(voice["created_at"]),
+        "consent": f"stated by {consent['given_by']}, {local(consent['at'])}" if consent else "",
+        "clip": ", ".join(f"{name} {value:.3g}" for name, value in voice["report"].items()),
+        "preview": voice["links"]["preview"] or "",
+        "error": f"{error['message']} [{error['code']}]" if error else "",
+    }
+    _show_facts(facts | {f"problem {n}": problem for n, problem in enumerate(voice["problems"], 1)})
 
 
 def show_dead_letters(letters: list[Json]) -> None:

@@ -23,8 +23,8 @@ from gateway.schemas import (
     Result,
     SpokenAs,
     Voice,
-    VoiceList,
 )
+from gateway.voice_schemas import VoiceList
 from shared.jobs import JobState
 
 AUDIO = b"RIFF, as far as this test is concerned" * 1000
@@ -38,7 +38,10 @@ VOICES = VoiceList(
     voices=[Voice(id="anna", name="Anna", languages=["en"], gender="female", description="calm [really]")],
     controls=["pitch_shift"],
     blends=False,
+    imitates=True,
     missing=[MissingVoice(id="bob", reason="its model is not installed")],
+    library=None,
+    next_cursor=None,
 )
 
 

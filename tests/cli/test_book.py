@@ -1,15 +1,12 @@
 """`emotivoice book` and `emotivoice books` against the gateway itself, whose workers are the test."""
 
 import hashlib
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
@@ -17,6 +14,7 @@ from cli import main
 from gateway.settings import GatewaySettings
 from shared.books import Book, Wanted
 from shared.jobs import JobState
+from tests.cli.serving import served
 from tests.gateway.books import read_book, rendered, with_edition
 from tests.gateway.conftest import World, world_with
 
@@ -35,21 +33,6 @@ def url(world: World) -> Iterator[str]:
     assert isinstance(app, FastAPI)
     with served(app) as address:
         yield address
-
-
-@contextmanager
-def served(app: FastAPI) -> Generator[str]:
-    """Serve the application on a free loopback port, and yield its URL."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def run(*arguments: str | Path, url: str = "http://127.0.0.1:9") -> Result:
