@@ -3,14 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from audio.waveform import Signal, Waveform, amplify, fade_edges, limit_peaks, speech_level
+from voices.encoder import encoder_revision
 from worker.engine.builtin import world
 from worker.engine.builtin.emotions import EMOTIONS, Style
 from worker.engine.builtin.espeak import Espeak
 from worker.engine.builtin.flite import Flite
+from worker.engine.builtin.imitation import SENTENCE, Imitator
+from worker.engine.builtin.likeness import LIKENESS_VERSION, Likeness, liken
 from worker.engine.builtin.phrases import phrases
 from worker.engine.builtin.programs import PACKAGES, SAMPLE_RATE, find_program
 from worker.engine.builtin.prosody import Part, match, restyle
@@ -18,7 +22,7 @@ from worker.engine.builtin.speaker import Speaker
 from worker.engine.builtin.timeline import SPEECH_DBFS, Stretch, Timeline, lay_out
 from worker.engine.builtin.voices import VOICES, BuiltinVoice
 from worker.engine.errors import EngineUnavailable
-from worker.engine.speech import Speech, Utterance, Voice, WordTiming
+from worker.engine.speech import Imitation, ReferenceClip, Speech, Utterance, Voice, WordTiming
 from worker.engine.text.normalization import normalize
 from worker.engine.text.override import without_overrides
 
@@ -54,7 +58,9 @@ class BuiltinEngine:
             wanted = " or ".join(f"{program} (package {package})" for program, package in PACKAGES.items())
             raise EngineUnavailable(f"the builtin engine has no voice here; install {wanted}")
         self.voices: tuple[Voice, ...] = tuple(v.described(self._speaker.languages(v)) for v in self._voices.values())
-        self.revision = self.imitation_revision = _revision(flite, espeak)
+        self.revision = _revision(flite, espeak)
+        self.imitation_revision = f"{self.revision}-{LIKENESS_VERSION:g}-{encoder_revision()}"
+        self._imitator = Imitator({voice.id: partial(self._sentence, voice) for voice in self._voices.values()})
 
     def warm_up(self) -> None:
         """Speak a little of each language, also through WORLD: dictionaries are read at their first use."""
@@ -73,28 +79,39 @@ class BuiltinEngine:
         """
         return [self._speak(utterance) for utterance in utterances]
 
+    def imitate(self, clip: ReferenceClip, *, voice: str | None = None) -> Imitation:
+        """Return how to speak like the clip, beginning with this voice, or else with the one nearest to it."""
+        return self._imitator.imitate(clip, self._voice(voice).id if voice else None)
+
+    def _sentence(self, voice: BuiltinVoice) -> Waveform:
+        return self._speak(Utterance(SENTENCE[voice.home], voice.id)).waveform
+
     def _speak(self, utterance: Utterance) -> Speech:
         voice, style = self._voice(utterance.voice), _style(utterance)
         text, overridden = without_overrides(utterance.text)
         said = phrases(normalize(text, voice.home))
         timeline = lay_out([(phrase, self._speaker.say(phrase, voice)) for phrase in said])
-        tempo = style.tempo * utterance.speed
-        samples = self._shaped(timeline, voice, style, tempo, utterance.seed)
+        samples = self._shaped(timeline, voice, style, utterance)
         level = SPEECH_DBFS + style.decibels - speech_level(samples, SAMPLE_RATE)
         samples = limit_peaks(amplify(samples, level), SAMPLE_RATE)
         waveform = fade_edges(Waveform(samples.astype(np.float32), SAMPLE_RATE))
-        words = _scaled(timeline.words, tempo, waveform.seconds)
-        return Speech(waveform, words, warnings=(NO_PHONEMES,) if overridden else ())
+        words = _scaled(timeline.words, style.tempo * utterance.speed, waveform.seconds)
+        warnings = utterance.voice.warnings if isinstance(utterance.voice, Imitation) else ()
+        return Speech(waveform, words, warnings=(*warnings, NO_PHONEMES) if overridden else warnings)
 
-    def _shaped(self, timeline: Timeline, voice: BuiltinVoice, style: Style, tempo: float, seed: int) -> Signal:
+    def _shaped(self, timeline: Timeline, voice: BuiltinVoice, style: Style, utterance: Utterance) -> Signal:
         """Through WORLD, unless the programs' own sound is already what is wanted."""
         parts = [self._part(stretch, voice) for stretch in timeline.stretches]
-        if replace(style, decibels=0) == Style() and tempo == 1 and not any(part.partner for part in parts):
+        is_foreign, likeness = any(part.partner for part in parts), _likeness(utterance.voice)
+        tempo = style.tempo * utterance.speed
+        if replace(style, decibels=0) == Style() and tempo == 1 and not is_foreign and not likeness:
             return timeline.samples
         analysis = world.analyze(timeline.samples)
-        if any(part.partner for part in parts):
+        if is_foreign:
             analysis = match(analysis, parts, self._speaker.profile(voice, voice.home))
-        return world.synthesize(restyle(analysis, style, np.random.default_rng(seed)), tempo)
+        if likeness:
+            analysis = liken(analysis, likeness)
+        return world.synthesize(restyle(analysis, style, np.random.default_rng(utterance.seed)), tempo)
 
     def _part(self, stretch: Stretch, voice: BuiltinVoice) -> Part:
         foreign = self._speaker.is_foreign(stretch.language, voice)
@@ -102,14 +119,20 @@ class BuiltinEngine:
         start, end = (round(seconds * world.FRAMES_PER_SECOND) for seconds in (stretch.start, stretch.end))
         return Part(start, end, partner)
 
-    def _voice(self, voice_id: str | tuple[float, ...]) -> BuiltinVoice:
-        if not isinstance(voice_id, str):
+    def _voice(self, voice: str | tuple[float, ...] | Imitation) -> BuiltinVoice:
+        if isinstance(voice, tuple):
             raise ValueError("the builtin engine takes a voice by its id, not by a speaker embedding")
+        voice_id = voice.voice if isinstance(voice, Imitation) else voice
         if voice_id in self._voices:
             return self._voices[voice_id]
         if voice_id in self.missing:
             raise ValueError(f"the voice {voice_id!r} can't speak here: {self.missing[voice_id]}")
         raise ValueError(f"no voice is called {voice_id!r}; there are: {', '.join(self._voices)}")
+
+
+def _likeness(voice: str | tuple[float, ...] | Imitation) -> Likeness | None:
+    """Return what an imitation makes of its voice; one without numbers leaves it as it is."""
+    return Likeness.of(voice.numbers) if isinstance(voice, Imitation) and voice.numbers else None
 
 
 def _style(utterance: Utterance) -> Style:

@@ -76,7 +76,7 @@ def restyle(analysis: Analysis, style: Style, generator: np.random.Generator) ->
         analysis,
         pitch=_pitch(analysis, style, generator),
         spectrum=analysis.spectrum * 10 ** (_tilt(style.tilt, analysis.spectrum.shape[1]) / 10),
-        breath=_breath(analysis.breath, style.breath),
+        breath=breathy(analysis.breath, style.breath),
     )
 
 
@@ -102,6 +102,7 @@ def _tilt(decibels_per_octave: float, bins: int) -> Signal:
     return np.clip(decibels_per_octave * octaves, -12, 12)
 
 
-def _breath(breath: Signal, amount: float) -> Signal:
+def breathy(breath: Signal, amount: float) -> Signal:
+    """Make a share of the tone above 2 kHz noise."""
     high = np.clip((bin_frequencies(breath.shape[1]) - 1000) / 2000, 0, 1)  # the low harmonics carry the pitch
     return breath + (1 - breath) * amount * high
