@@ -115,8 +115,19 @@ def test_every_other_command_works(port: int, clone: Path, environment: dict[str
     assert all(decode(path.read_bytes()).seconds > 0.5 for path in new)
 
 
-def test_every_file_that_the_readme_names_is_there() -> None:
-    targets: list[str] = re.findall(r"\]\((?!http)([^)#]+)", (CODE_FOLDER / "README.md").read_text())
+def commands(readme: str) -> list[str]:
+    found = _BLOCK.findall((CODE_FOLDER / readme).read_text())
+    lines = [line for language, text in found if language in ("bash", "console") for line in text.splitlines()]
+    return [line.split("  #")[0].rstrip() for line in lines]
+
+
+def test_both_readmes_have_the_same_commands() -> None:
+    assert commands("README.zh.md") == commands("README.md")
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_every_file_that_the_readme_names_is_there(readme: str) -> None:
+    targets: list[str] = re.findall(r"\]\((?!http)([^)#]+)", (CODE_FOLDER / readme).read_text())
 
     assert targets
     assert [target for target in targets if not (CODE_FOLDER / target).exists()] == []
