@@ -2,17 +2,18 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from shared.batches import NO_SPEECH, Batch, Wanted
 from shared.jobs import Job, SpeechRequest
+from sweeper import emptying
+from sweeper.emptying import Records, emptied
 
 log = logging.getLogger(__name__)
 
 BATCHES_A_ROUND = 100
 BEGINNING_SECONDS = 60.0  # from a batch's record to its pass's job: a gateway that takes longer is gone
-CHILDREN_AT_ONCE = 500
 SECONDS_A_ROUND = 5.0  # a batch may have a hundred thousand jobs: the rest is for later rounds
 
 
@@ -29,17 +30,10 @@ class Batches(Protocol):
     def forget(self, batch: Batch) -> None: ...
 
 
-class Children(Protocol):
+class Children(emptying.Children, Protocol):
     """What is needed of shared.children.RedisChildJobs."""
 
     def create(self, job: Job, request: SpeechRequest) -> bool: ...
-    def page(self, parent: str, *, after: str, limit: int) -> Sequence[str]: ...
-
-
-class Records(Protocol):
-    """What is needed of shared.sweep_store.RedisSweepStore."""
-
-    def remove(self, job_id: str, *, now: float) -> None: ...
 
 
 class BatchCare:
@@ -81,7 +75,7 @@ class BatchCare:
                 self._batches.unlisted(batch_id)
             elif self._stays_until(batch) > self._clock():
                 self._batches.look_later(batch_id, self._stays_until(batch))
-            elif self._emptied(batch, in_time):
+            elif emptied(batch.id, self._children, self._records, go_on=in_time, clock=self._clock):
                 self._batches.forget(batch)
                 log.info("a batch is forgotten", extra={"batch": batch_id})
 
@@ -89,14 +83,3 @@ class BatchCare:
         if batch.wanted is Wanted.DELETE:
             return 0.0
         return self._batches.last_change(batch) + batch.keep_seconds
-
-    def _emptied(self, batch: Batch, go_on: Callable[[], bool]) -> bool:
-        """Remove the batch's jobs; whether it was all of them."""
-        after = ""
-        while ids := self._children.page(batch.id, after=after, limit=CHILDREN_AT_ONCE):
-            for job_id in ids:
-                if not go_on():
-                    return False
-                self._records.remove(job_id, now=self._clock())
-            after = ids[-1]
-        return go_on()

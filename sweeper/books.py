@@ -5,17 +5,18 @@ A worker that ends a book's job sees to it at once; this is for those that died 
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from shared import advance
 from shared.books import Book
 from shared.errors import AudioMissing
+from sweeper import emptying
+from sweeper.emptying import Records, emptied
 
 log = logging.getLogger(__name__)
 
 BOOKS_A_ROUND = 20  # whose time is over: each may have thousands of jobs
-CHILDREN_AT_ONCE = 500
 
 
 class Books(advance.Books, Protocol):
@@ -26,16 +27,8 @@ class Books(advance.Books, Protocol):
     def forget(self, book: Book) -> None: ...
 
 
-class Children(advance.Children, Protocol):
+class Children(advance.Children, emptying.Children, Protocol):
     """What is needed of shared.children.RedisChildJobs."""
-
-    def page(self, parent: str, *, after: str, limit: int) -> Sequence[str]: ...
-
-
-class Records(Protocol):
-    """What is needed of shared.sweep_store.RedisSweepStore."""
-
-    def remove(self, job_id: str, *, now: float) -> None: ...
 
 
 class Objects(Protocol):
@@ -78,11 +71,8 @@ class BookCare:
 
     def _emptied(self, book: Book, go_on: Callable[[], bool]) -> bool:
         """Remove what the book has; whether it was all of it."""
-        while ids := self._children.page(book.id, after="", limit=CHILDREN_AT_ONCE):
-            for job_id in ids:
-                if not go_on():
-                    return False
-                self._records.remove(job_id, now=self._clock())
+        if not emptied(book.id, self._children, self._records, go_on=go_on, clock=self._clock):
+            return False
         for key in list(self._objects.keys(f"books/{book.id}/")):
             try:
                 self._objects.delete(key)

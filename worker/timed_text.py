@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from itertools import accumulate, islice
+from itertools import islice
 from typing import BinaryIO
 
 from audio.tags import Cover
+from books.editions import chapter_starts
 from books.editions.overlay import SpokenChapter, write_overlay
 from books.editions.subtitles import Cue, shifted, srt, vtt
 from shared import edition_order
@@ -35,9 +36,10 @@ def write_timed_text(  # noqa: PLR0913 - what an edition is made of
     """
     chapters = [paragraphs(chapter, runtime) for chapter in order.chapters]
     if order.format in SUBTITLES:
+        slots = [(int(audio.measured["slot_samples"]), audio.sample_rate) for audio in encoded]
         cues = (
             cue
-            for begins, chapter in zip(starts(encoded), chapters, strict=True)
+            for begins, chapter in zip(chapter_starts(slots), chapters, strict=True)
             for paragraph in chapter
             for cue in shifted(paragraph, begins)
         )
@@ -67,11 +69,3 @@ def paragraphs(chapter: edition_order.SpokenChapter, runtime: Runtime) -> Paragr
 def _title_only(title: str, audio: Audio) -> Paragraphs:
     """Return what stands for a chapter in which no sentence is timed, such as one that is only a scene break."""
     return [[Cue(0.0, audio.seconds, title)]]
-
-
-def starts(encoded: Sequence[Audio]) -> list[float]:
-    """Return where each chapter begins in the M4B, in seconds."""
-    slots = [int(audio.measured["slot_samples"]) for audio in encoded]
-    return [
-        begins / audio.sample_rate for begins, audio in zip(accumulate(slots[:-1], initial=0), encoded, strict=True)
-    ]

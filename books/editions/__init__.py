@@ -2,7 +2,7 @@
 
     encoded = encode_chapter(source, target, format="m4b", loudness="podcast", sample_rate=24_000, tags=tags)
     assemble(chapters, target, format="m4b", metadata=metadata, cover=cover)
-    starts = chapter_starts(all_encoded)  # of the chapters within the whole, for subtitles
+    starts = chapter_starts([one.slot for one in all_encoded])  # of the chapters within the whole, for subtitles
 
 Chapters may be encoded by any worker, in any order. The same inputs give the same bytes.
 """

@@ -40,6 +40,11 @@ class EncodedChapter:
     after: Measured  # what went into the codec
     warnings: tuple[str, ...]  # a sentence for each bound of the target that it doesn't keep
 
+    @property
+    def slot(self) -> tuple[int, int]:
+        """How many samples it takes up in the whole, and their rate."""
+        return self.slot_samples, self.sample_rate
+
 
 def encode_chapter(  # noqa: PLR0913 - what is wished of one edition
     source: BinaryIO, target: BinaryIO, *, format: str, loudness: str, sample_rate: int, tags: ChapterTags
@@ -114,7 +119,11 @@ def _slot(format: str, samples: int) -> int:
     return (-(-samples // AAC_FRAME) + 1) * AAC_FRAME if format == "m4b" else samples
 
 
-def chapter_starts(chapters: Sequence[EncodedChapter]) -> list[float]:
-    """Return where the sound of each chapter begins in the whole, in seconds."""
-    ends = accumulate(chapter.slot_samples for chapter in chapters)
-    return [(end - chapter.slot_samples) / chapter.sample_rate for end, chapter in zip(ends, chapters, strict=True)]
+def chapter_starts(slots: Sequence[tuple[int, int]]) -> list[float]:
+    """Return where the sound of each chapter begins in the whole, in seconds.
+
+    Args:
+        slots: of each chapter, as EncodedChapter has it.
+    """
+    ends = accumulate(samples for samples, _ in slots)
+    return [(end - samples) / sample_rate for end, (samples, sample_rate) in zip(ends, slots, strict=True)]

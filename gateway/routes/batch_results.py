@@ -1,7 +1,7 @@
 """What comes of a batch: its lines, errors, manifest, audio, and events."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
@@ -13,7 +13,7 @@ from gateway.batch_schemas import BatchEvent, LinePage
 from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_batch
 from gateway.parent_events import check_after, told
-from gateway.routes.events import LastEventId, SameAsQuery
+from gateway.routes.events import EVENTS, LatestDep, sent
 from gateway.routes.problems import problems
 from gateway.schemas import JobError
 from shared.batches import OVER, BatchView
@@ -80,30 +80,19 @@ async def batch_audio(batch_id: str, services: ServicesDep, caller: ReaderDep) -
     return StreamingResponse(batch_results.zipped(view.batch, services), media_type="application/zip", headers=headers)
 
 
-async def _after(
-    batch_id: str,
-    services: ServicesDep,
-    caller: ReaderDep,
-    last_event_id: LastEventId = "",
-    in_query: SameAsQuery = "",
-) -> str:
+async def _after(batch_id: str, services: ServicesDep, caller: ReaderDep, after: LatestDep) -> str:
     """Return after which event to go on. What is wrong is told here, before the stream has begun.
 
     Raises:
         BatchNotFound: it is not there, or not the caller's.
         HTTPException: 204: it is over, and the client knows.
     """
-    after = last_event_id or in_query
     view = await own_batch(batch_id, services, caller)
     await check_after(batch_id, services, after=after, at_rest=view.state in OVER)
     return after
 
 
-@router.get(
-    "/{batch_id}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "There are no more events after that one."}, **problems(404, 422, 503)},
-)
+@router.get("/{batch_id}/events", response_class=EventSourceResponse, responses=EVENTS)
 async def batch_events(
     batch_id: str, request: Request, services: ServicesDep, caller: ReaderDep, after: Annotated[str, Depends(_after)]
 ) -> AsyncIterator[BatchEvent]:
@@ -122,9 +111,9 @@ async def batch_events(
         event=_event,
     )
     async for event in events:
-        yield _sent(event)
+        yield sent(event)
     if view := await _looked(batch_id, services, caller):
-        yield _sent(_whole(view))
+        yield sent(_whole(view))
 
 
 async def _looked(batch_id: str, services: Services, caller: Caller) -> BatchView | None:
@@ -147,8 +136,3 @@ def _event(view: BatchView, news: ParentNews) -> ServerSentEvent:
 def _whole(view: BatchView, *, id: str | None = None) -> ServerSentEvent:
     event = BatchEvent(state=view.state, progress=batch_results.progress(view))
     return ServerSentEvent(event=f"batch.{view.state}", id=id, data=event)
-
-
-def _sent(event: ServerSentEvent) -> Any:
-    """FastAPI documents what a route yields by its annotation, the data; what it sends is the event."""
-    return event

@@ -16,7 +16,7 @@ from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_book, own_job
 from gateway.parent_events import check_after, told
 from gateway.routes.books import chapter_of
-from gateway.routes.events import LastEventId, SameAsQuery
+from gateway.routes.events import EVENTS, LatestDep, sent
 from gateway.routes.problems import problems
 from gateway.schemas import JobError
 from shared.audio_formats import FORMATS as AUDIO_FORMATS
@@ -130,30 +130,19 @@ async def _reported(edition: Edition, audio: Audio, services: Services) -> Editi
     )
 
 
-async def _after(
-    book_id: str,
-    services: ServicesDep,
-    caller: ReaderDep,
-    last_event_id: LastEventId = "",
-    in_query: SameAsQuery = "",
-) -> str:
+async def _after(book_id: str, services: ServicesDep, caller: ReaderDep, after: LatestDep) -> str:
     """Return after which event to go on. What is wrong is told here, before the stream has begun.
 
     Raises:
         BookNotFound: it is not there, or not the caller's.
         HTTPException: 204: nothing is being done with it, and the client knows all that was.
     """
-    after = last_event_id or in_query
     looked = await look(await own_book(book_id, services, caller), services)
     await check_after(book_id, services, after=after, at_rest=_at_rest(looked))
     return after
 
 
-@router.get(
-    "/{book_id}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "There are no more events after that one."}, **problems(404, 422, 503)},
-)
+@router.get("/{book_id}/events", response_class=EventSourceResponse, responses=EVENTS)
 async def book_events(
     book_id: str, request: Request, services: ServicesDep, caller: ReaderDep, after: Annotated[str, Depends(_after)]
 ) -> AsyncIterator[BookEvent]:
@@ -171,7 +160,7 @@ async def book_events(
         event=_event,
     )
     async for event in events:
-        yield _sent(event)
+        yield sent(event)
 
 
 async def _looked(book_id: str, services: Services, caller: Caller) -> Looked | None:
@@ -206,8 +195,3 @@ def _event(looked: Looked, news: ParentNews) -> ServerSentEvent:
 
 def _chapter_of(book: Book, job_id: str) -> str | None:
     return next((one.id for one in book.chapters if job_id and one.job == job_id), None)
-
-
-def _sent(event: ServerSentEvent) -> Any:
-    """FastAPI documents what a route yields by its annotation, the data; what it sends is the event."""
-    return event

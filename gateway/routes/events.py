@@ -21,19 +21,30 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 ID_PATTERN = r"^(\d{1,19}-\d{1,19})?$"  # as Redis names entries of a stream
 
+EVENTS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "There are no more events after that one."},
+    **problems(404, 422, 503),
+}
+
 LastEventId = Annotated[str, Header(pattern=ID_PATTERN, description="The latest event that you have: go on after it.")]
 SameAsQuery = Annotated[
     str, Query(alias="last_event_id", pattern=ID_PATTERN, description="The same, for clients that can't set a header.")
 ]
 
 
-async def _after(
-    job_id: str,
-    services: ServicesDep,
-    caller: ReaderDep,
-    last_event_id: LastEventId = "",
-    in_query: SameAsQuery = "",
-) -> str:
+def _latest(last_event_id: LastEventId = "", in_query: SameAsQuery = "") -> str:
+    return last_event_id or in_query
+
+
+LatestDep = Annotated[str, Depends(_latest)]
+
+
+def sent(event: ServerSentEvent) -> Any:
+    """FastAPI documents what a route yields by its annotation, the data; what it sends is the event."""
+    return event
+
+
+async def _after(job_id: str, services: ServicesDep, caller: ReaderDep, after: LatestDep) -> str:
     """Return after which event to go on. What is wrong is told here, before the stream has begun.
 
     Raises:
@@ -41,17 +52,12 @@ async def _after(
         HTTPException: 204, which tells an EventSource not to come again: the job has ended, and the client knows.
     """
     view = await own_job(job_id, services, caller)
-    after = last_event_id or in_query
     if after and view.job.finished and not await services.jobs.news(job_id, after=after):
         raise HTTPException(204)
     return after
 
 
-@router.get(
-    "/{job_id}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "There are no more events after that one."}, **problems(404, 422, 503)},
-)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=EVENTS)
 async def job_events(
     job_id: str, request: Request, services: ServicesDep, after: Annotated[str, Depends(_after)]
 ) -> AsyncIterator[JobEvent]:
@@ -60,11 +66,11 @@ async def job_events(
     Events are named `job.` and the state. The connection is kept alive by comments. Come again with `Last-Event-ID`,
     and nothing is lost or repeated.
     """
-    yield _sent(ServerSentEvent(retry=RETRY_MILLISECONDS))  # something to pass on at once, for proxies
+    yield sent(ServerSentEvent(retry=RETRY_MILLISECONDS))  # something to pass on at once, for proxies
     async with services.jobs.watch(job_id) as changed:
         while (news := await _news(job_id, services, after=after)) is not None:
             for one in news:
-                yield _sent(_event(job_id, one))
+                yield sent(_event(job_id, one))
             if _ended(news) or request.app.state.leaving():
                 return
             after = news[-1].id if news else after
@@ -95,8 +101,3 @@ def _event(job_id: str, news: JobNews) -> ServerSentEvent:
         links=Links(self=f"/v1/jobs/{job_id}", audio=audio),
     )
     return ServerSentEvent(event=f"job.{news.state}", id=news.id, data=event)
-
-
-def _sent(event: ServerSentEvent) -> Any:
-    """FastAPI documents what a route yields by its annotation, the data; what it sends is the event."""
-    return event
