@@ -23,10 +23,12 @@ from shared.errors import (
     QueueUnavailable,
     StorageUnavailable,
     StoreUnavailable,
+    VoiceDeleted,
 )
-from shared.jobs import Audio, JobState
+from shared.jobs import Audio, JobState, SpeechRequest
 from shared.ports import JobView
 from shared.shown import attachment
+from shared.voice_library import is_library_voice, parse
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +110,15 @@ async def audio_of(view: JobView, services: Services) -> Audio:
     """Return the audio of a job.
 
     Raises:
-        AudioNotReady, AudioExpired: it has none yet, or none any more.
+        AudioNotReady, AudioExpired, VoiceDeleted: it has none yet, or none any more.
         AudioLost: it should have one; it is being made again.
     """
     if view.audio:
         return view.audio
     if view.job.state is JobState.EXPIRED:
         raise AudioExpired
+    if view.job.failure and view.job.failure.code == VoiceDeleted.code:
+        await check_voices(view.request, services)
     if view.job.state is JobState.SUCCEEDED:  # its record was forgotten when its object was found to be gone
         await make_again(view.job.id, services)
     raise AudioNotReady(view.job.state)
@@ -134,8 +138,11 @@ async def make_again(job_id: str, services: Services) -> NoReturn:
     """Have a job whose audio was lost spoken again, and say so.
 
     Raises:
-        AudioLost: always.
+        VoiceDeleted: it may not be spoken again: a voice of its owner's is gone.
+        AudioLost: always, else.
     """
+    if view := await services.jobs.view(job_id):
+        await check_voices(view.request, services)
     log.error("the audio of a job is lost and is made again", extra={"job_id": job_id})
     reopened = await services.jobs.reopen(job_id)
     try:
@@ -145,6 +152,20 @@ async def make_again(job_id: str, services: Services) -> NoReturn:
     except QueueUnavailable:
         log.warning("the broker is away: the sweeper will enqueue the job", extra={"job_id": job_id})
     raise AudioLost
+
+
+async def check_voices(request: SpeechRequest, services: Services) -> None:
+    """Look whether the owner's own voices are still what they were when the job was accepted.
+
+    Raises:
+        VoiceDeleted: one of them was deleted, or has another clip; what was spoken with it went.
+    """
+    narration = request.narration
+    named = (request.voice, *((narration.dialogue_voice, *narration.speakers.values()) if narration else ()))
+    for voice_id, revision in (parse(one) for one in dict.fromkeys(named) if is_library_voice(one)):
+        voice = await services.voices.get(voice_id)
+        if voice is None or voice.over or voice.revision != revision:
+            raise VoiceDeleted(voice_id)
 
 
 async def delete_objects(keys: list[str], services: Services) -> None:

@@ -24,11 +24,9 @@ async def stand_in_for(
     Only if the client wants that, no worker of its lane is warm, and one of the stand-in's is. Nobody stands in for a
     voice of the tenant's own.
     """
-    if (
-        body.if_cold != "builtin"
-        or is_library_voice(request.voice)
-        or (await known.load(Lane.INTERACTIVE)).warm_workers
-    ):
+    if body.if_cold != "builtin" or body.brings_voice or is_library_voice(request.voice):
+        return request, ""
+    if (await known.load(Lane.INTERACTIVE)).warm_workers:
         return request, ""
     other = await known.stand_in()
     if other is None or other.engine == asked.engine or not (await known.load(Lane.STANDIN)).warm_workers:

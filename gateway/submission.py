@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import uuid_utils
 
 from gateway.admission import most_ahead, overloaded
+from gateway.brought_voice import with_its_voice, without_its_voice
 from gateway.dependencies import Services
 from gateway.metrics import STAND_IN
 from gateway.settings import GatewaySettings
@@ -17,7 +18,7 @@ from gateway.webhook_urls import with_webhook
 from shared import checking, tracing
 from shared.accepted import REFUSED, SUBMITTED
 from shared.checking import Offer
-from shared.errors import LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
+from shared.errors import JobError, LaneFull, Overloaded, QueueUnavailable, QuotaExceeded
 from shared.job_request import JobRequest
 from shared.jobs import Job, JobState, Lane, SpeechRequest
 from shared.new_job import new_job
@@ -40,7 +41,7 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str,
     Raises:
         JobError: the request can't be spoken, or a server is away; then nothing is accepted.
     """
-    offer = await offer_to(tenant, [body.voice], services)
+    offer = await offer_to(tenant, [] if body.brings_voice else [body.voice], services)
     request = checked(body, offer, services.settings)
     request, stand_in = await stand_in_for(body, request, offer.catalogue, services.known)
     job = new_job(
@@ -60,18 +61,34 @@ async def submit(body: JobRequest, services: Services, *, key: str, tenant: str,
     )
     job = await with_webhook(job, body, services)
     load = await services.known.load(job.speaking_lane)
-    recorded = await _record(job, request, services, key=key, fingerprint=fingerprint(body) if key else "")
+    job, request = await with_its_voice(job, request, body, offer, services)
+    recorded = await _accepted(job, request, body, services, key=key)
     if isinstance(recorded, str):
         return await _replayed(recorded, services, tenant=tenant, key=key) or await submit(
             body, services, key=key, tenant=tenant, stream=stream
         )
-    await _enqueue_ready(recorded, job, services, key=key)
     SUBMITTED.labels(job.lane, tenant).inc()
     if stand_in:
         STAND_IN.labels(tenant).inc()
     place = recorded.position
     last = None if job.long else place
     return Submission(JobView(job, request, None, place, last, replace(load, waiting=place)), replayed=False)
+
+
+async def _accepted(
+    job: Job, request: SpeechRequest, body: JobRequest, services: Services, *, key: str
+) -> Recorded | str:
+    """Record the job, and enqueue what has got its turn; if that is not done, the voice that it brings goes."""
+    try:
+        recorded = await _record(job, request, services, key=key, fingerprint=fingerprint(body) if key else "")
+        if isinstance(recorded, Recorded):
+            await _enqueue_ready(recorded, job, services, key=key)
+            return recorded
+    except JobError:
+        await without_its_voice(request, body, services)
+        raise
+    await without_its_voice(request, body, services)
+    return recorded
 
 
 async def _record(

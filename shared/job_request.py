@@ -89,6 +89,31 @@ class JobRequest(SpeechFields):
         default_factory=list[EventType], max_length=4, description="What webhook_url is told; by default everything."
     )
 
+    reference_audio_url: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2048,
+        description="Speak like the person in this recording of 3 to 30 seconds, in place of `voice`. It is fetched by "
+        "http or https, and goes with the job.",
+    )
+    reference_upload: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="The same, by the key of POST /v1/uploads."
+    )
+    reference_consent: bool = Field(
+        default=False, description="That the person whose voice it is has agreed to this use of it."
+    )
+
+    @property
+    def brings_voice(self) -> bool:
+        """Whether it is spoken like a clip that comes with it."""
+        return self.reference_audio_url is not None or self.reference_upload is not None
+
+    @model_validator(mode="after")
+    def _one_voice(self) -> Self:
+        if [self.voice, self.reference_audio_url, self.reference_upload].count(None) < 2:
+            raise ValueError("say voice, reference_audio_url or reference_upload, one of them")
+        return self
+
     @model_validator(mode="after")
     def _only_who_is_waited_for_needs_a_stand_in(self) -> Self:
         if self.if_cold == "builtin" and self.lane != "interactive":

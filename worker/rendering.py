@@ -55,7 +55,8 @@ def render(job: Job, lease: Lease, runtime: Runtime) -> None:
         raise NoCatalogue
     offer = replace(offer_of(catalogue), library=library_of(book.tenant, runtime.voices))
     check_voicing(book, offer)
-    book = books.change(book.id, partial(cast_anew, offer=offer)) or book
+    if cast_anew(book, offer) != book:
+        book = books.change(book.id, partial(cast_anew, offer=offer)) or book
     orders = _Orders(job, runtime.objects, books, children, catalogue.sample_rate)
     check_marks(book, orders.unspoken(book), offer, lease, runtime.objects)
     while book and orders.wanted(book) and (left := orders.unspoken(book)):

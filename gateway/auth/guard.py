@@ -28,15 +28,13 @@ class Guard:
             return
         services = scope["app"].state.services
         callers: Callers = services.callers
-        if scope["path"] in LISTS and services.settings.public_voices:
-            scope.setdefault("state", {})["caller"] = Caller(NO_TENANT, frozenset())  # may do nothing but look at these
-            await self._app(scope, receive, send)
-            return
         try:
             caller = await callers.of(Headers(scope=scope))
         except JobError as error:
-            await job_problem(error)(scope, receive, send)
-            return
+            if not (scope["path"] in LISTS and services.settings.public_voices):
+                await job_problem(error)(scope, receive, send)
+                return
+            caller = Caller(NO_TENANT, frozenset())  # may do nothing but look at these
         logging.tenant.set(caller.tenant)
         scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)

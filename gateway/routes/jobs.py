@@ -14,6 +14,7 @@ from gateway.owned import own_job
 from gateway.routes.problems import problems
 from gateway.schemas import JobPage, JobStatus, Phoneme, Timings, Word
 from gateway.submission import submit
+from gateway.voice_deletion import delete_brought
 from shared.access import TENANT, Scope
 from shared.audio_formats import FORMATS
 from shared.errors import Forbidden, InvalidCursor
@@ -102,6 +103,7 @@ async def delete_job(job_id: str, services: ServicesDep, caller: SpeakerDep) -> 
         await services.jobs.cancel(job_id)
         return _answer(await own_job(job_id, services, caller), services, status=200, headers={})
     await delivery.delete_objects(await services.jobs.remove(job_id), services)
+    await delete_brought(was, services)
     return Response(status_code=204)
 
 

@@ -2,10 +2,13 @@
 
 from fastapi import APIRouter
 
-from gateway.dependencies import KnownDep, ServicesDep
+from gateway.auth.caller import Caller
+from gateway.dependencies import KnownDep, Services, ServicesDep
 from gateway.openai_schemas import Model, ModelList, SpeechModelList, SpeechVoice, SpeechVoiceList
 from gateway.routes.problems import openai_problems
 from gateway.speech import models_of
+from shared.access import Scope
+from shared.voice_library import VoiceState
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -24,11 +27,23 @@ async def list_speech_models(services: ServicesDep, _: KnownDep) -> SpeechModelL
 
 
 @router.get("/audio/voices", responses=openai_problems(503))
-async def list_speech_voices(services: ServicesDep, _: KnownDep) -> SpeechVoiceList:
-    """List the voices."""
-    return SpeechVoiceList(
-        voices=[SpeechVoice.model_validate(voice) for voice in (await services.known.catalogue()).voices]
-    )
+async def list_speech_voices(services: ServicesDep, caller: KnownDep) -> SpeechVoiceList:
+    """List the voices: the engine's, and for a caller who may `jobs:read` also its own that can speak."""
+    voices = [SpeechVoice.model_validate(voice) for voice in (await services.known.catalogue()).voices]
+    return SpeechVoiceList(voices=voices + await _own_voices(caller, services))
+
+
+async def _own_voices(caller: Caller, services: Services) -> list[SpeechVoice]:
+    if not caller.scopes & {Scope.JOBS_READ, Scope.ADMIN}:
+        return []
+    found = await services.voices.page(caller.tenant, before=None, limit=services.settings.most_voices)
+    return [
+        SpeechVoice(
+            id=voice.id, name=voice.name, languages=[voice.language] if voice.language else [], gender="unknown"
+        )
+        for voice in found
+        if voice.state is VoiceState.READY
+    ]
 
 
 def _models(engine: str) -> list[Model]:
