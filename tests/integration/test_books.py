@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import pytest
 
+from bench.long_book import BRIEF, long_book
 from bench.shelf import Shelf
 from shared.books import BookState, Voicing
 from shared.jobs import JobKind, JobState, Lane
@@ -204,10 +205,25 @@ def test_a_failed_chapter_leaves_the_other_one_spoken(fleet: RunningFleet, shelf
     assert states == [JobState.SUCCEEDED, JobState.FAILED]
 
 
+def test_a_book_of_a_thousand_segments_is_spoken_to_its_end(fleet: RunningFleet, shelf: Shelf, noted: Path) -> None:
+    count = 1000
+    for worker in (fleet.new_worker(Lane.BULK, **NOTES) for _ in range(2)):
+        worker.process.launch()
+    book_id = shelf.add(long_book(count, chapters=3, mark=uuid.uuid4().hex[:8]), voicing=BRIEF)
+    shelf.render(book_id, "m4b", "srt")
+    finished(shelf, book_id, seconds=240)
+
+    spoken, data = lines(noted), b"".join(shelf.read(shelf.edition(book_id, "m4b")))
+    assert (len(spoken), len(set(spoken))) == (count, count)
+    assert chapters_of(data) == ["Chapter 1", "Chapter 2", "Chapter 3"]
+    subtitles = b"".join(shelf.read(shelf.edition(book_id, "srt"))).decode()
+    assert subtitles.count("In chapter") == count
+
+
 def test_a_chapter_of_five_thousand_segments_is_planned_and_begun(
     fleet: RunningFleet, shelf: Shelf, noted: Path
 ) -> None:
-    """Spoken to its end it would take minutes: the fan-in is a count, whatever it counts."""
+    """`python -m bench.long_book` speaks it to its end, which takes minutes."""
     book_id = shelf.add([("Long", unheard(5000))])
 
     shelf.render(book_id, "m4b")
