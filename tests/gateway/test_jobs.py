@@ -126,6 +126,18 @@ def test_a_neutral_control_is_no_wish(world: World) -> None:
     assert world.records.requests[job_id].pitch_shift == -2.5
 
 
+@pytest.mark.parametrize("strength", [0, 0.5, 1, 1.5, 2])
+def test_the_strength_of_an_emotion_goes_to_the_worker(world: World, strength: float) -> None:
+    job_id = world.submit(emotion="happy", emotion_strength=strength)
+
+    assert world.client.get(f"/v1/jobs/{job_id}").json()["request"]["emotion_strength"] == strength
+    assert world.records.requests[job_id].emotion_strength == strength
+
+
+def test_an_emotion_is_as_strong_as_its_tag_says_unless_another_strength_is_asked_for(world: World) -> None:
+    assert world.records.requests[world.submit(emotion="happy")].emotion_strength == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "voice"),
     [

@@ -132,6 +132,15 @@ def test_a_part_that_is_too_long_for_one_call_is_several_lines() -> None:
     }
 
 
+@pytest.mark.parametrize(("own", "heard"), [(None, 1.5), (0.0, 0.0), (2.0, 2.0)])
+def test_a_part_has_the_strength_of_its_mark_or_else_of_its_request(own: float | None, heard: float) -> None:
+    request = replace(REQUEST, emotion="happy", emotion_strength=1.5)
+
+    (line,) = lines_of(request, [Part("Come in.", 0.5, emotion="happy", emotion_strength=own)])
+
+    assert line.utterance.emotion_strength == heard
+
+
 def test_silence_at_the_ends_goes_and_times_move_with_it() -> None:
     rate = 16_000
     tone = 0.3 * np.sin(2 * np.pi * 200 * np.arange(rate) / rate)
