@@ -8,7 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.engine import NEUTRAL, EngineOptions, PhonemeTiming, Speech, Utterance, Voice, Waveform, WordTiming
+from worker.engine import (
+    NEUTRAL,
+    EngineOptions,
+    Imitation,
+    PhonemeTiming,
+    ReferenceClip,
+    Speech,
+    Utterance,
+    Voice,
+    Waveform,
+    WordTiming,
+)
 
 SECONDS_PER_CHARACTER = 0.06
 
@@ -18,6 +29,7 @@ class HummingEngine:
 
     name = "humming"
     revision = "humming-1"
+    imitation_revision = "humming-imitates-1"
     sample_rate = 16_000
     voices: tuple[Voice, ...] = (
         Voice("hum", "Hum", ("en", "zh"), "female", "a sine"),
@@ -30,13 +42,20 @@ class HummingEngine:
     hums = True
 
     def __init__(
-        self, *, load_seconds: float, utterance_seconds: float, extra_seconds: float = 0, batch_size: int = 1
+        self,
+        *,
+        load_seconds: float,
+        utterance_seconds: float,
+        extra_seconds: float = 0,
+        imitating_seconds: float = 0,
+        batch_size: int = 1,
     ) -> None:
         time.sleep(load_seconds)
         self.missing: dict[str, str] = {}
         self.batch_size = batch_size
         self._utterance_seconds = utterance_seconds
         self._extra_seconds = extra_seconds  # for each utterance of a batch
+        self._imitating_seconds = imitating_seconds
 
     def warm_up(self) -> None:
         """It is never cold."""
@@ -46,13 +65,25 @@ class HummingEngine:
         time.sleep(batches * self._utterance_seconds + len(utterances) * self._extra_seconds)
         return [self._hum(utterance) for utterance in utterances]
 
+    def imitate(self, clip: ReferenceClip) -> Imitation:
+        """Hum the higher, the longer the clip is."""
+        time.sleep(self._imitating_seconds)
+        return Imitation("hum", (round(100 * clip.waveform.seconds, 3),), 0.9, ("it only hums",))
+
     def _hum(self, utterance: Utterance) -> Speech:
         seconds = max(len(utterance.text), 1) * SECONDS_PER_CHARACTER / utterance.speed
         times = np.arange(round(seconds * self.sample_rate)) / self.sample_rate
-        pitch = (110 if utterance.voice == "buzz" else 220) * 2 ** (utterance.pitch_shift / 12)
+        pitch = _pitch(utterance.voice) * 2 ** (utterance.pitch_shift / 12)
         samples = (0.3 * np.sin(2 * np.pi * pitch * times)).astype(np.float32)
         words = (WordTiming(utterance.text, 0.0, seconds),)
         return Speech(Waveform(samples, self.sample_rate), words, (PhonemeTiming("m", 0.0, seconds),))
+
+
+def _pitch(voice: str | tuple[float, ...] | Imitation) -> float:
+    """In hertz."""
+    if isinstance(voice, Imitation):
+        return voice.numbers[0]
+    return 110 if voice == "buzz" else 220
 
 
 def humming(_: EngineOptions) -> HummingEngine:
@@ -63,6 +94,7 @@ def humming(_: EngineOptions) -> HummingEngine:
         load_seconds=max(load_seconds, loaded_at - time.time()),
         utterance_seconds=float(os.environ.get("HUMMING_UTTERANCE_SECONDS", "0")),
         extra_seconds=float(os.environ.get("HUMMING_EXTRA_SECONDS", "0")),
+        imitating_seconds=float(os.environ.get("HUMMING_IMITATING_SECONDS", "0")),
         batch_size=int(os.environ.get("HUMMING_BATCH_SIZE", "1")),
     )
 

@@ -17,7 +17,9 @@ from worker.engine import (
     EngineError,
     EngineOptions,
     EngineUnavailable,
+    Imitation,
     OutOfMemory,
+    ReferenceClip,
     Speech,
     UnspeakableText,
     Utterance,
@@ -66,11 +68,13 @@ class ObedientEngine(HummingEngine):
 
     name = "obedient"
     revision = "obedient-1"
+    imitation_revision = "obedient-imitates-1"
 
     def __init__(self, gate: Gate | None = None, *, batch_size: int = 1) -> None:
-        super().__init__(load_seconds=0, utterance_seconds=0, batch_size=batch_size)
+        super().__init__(load_seconds=0, utterance_seconds=0, imitating_seconds=0.3, batch_size=batch_size)
         self.spoken: list[str] = []
         self.calls: list[int] = []
+        self.imitated: list[ReferenceClip] = []
         self.warmed_up_in = ""
         self._hoard: list[bytes] = []
         self._reserved = 0
@@ -82,6 +86,10 @@ class ObedientEngine(HummingEngine):
 
     def memory(self) -> dict[str, int]:
         return {"allocated": self._reserved // 2, "reserved": self._reserved, "free": 8 << 30, "total": 16 << 30}
+
+    def imitate(self, clip: ReferenceClip) -> Imitation:
+        self.imitated.append(clip)
+        return super().imitate(clip)
 
     def synthesize(self, utterances: Sequence[Utterance]) -> list[Speech]:
         self.calls.append(len(utterances))

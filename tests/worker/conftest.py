@@ -10,15 +10,18 @@ from audio.encoding import decode
 from shared.jobs import JOIN, PLAN, Audio, Job, Lane, SpeechRequest, Step
 from shared.live import LiveSpeech
 from tests.engines import ObedientEngine
+from tests.fake_voices import InMemoryVoices
 from tests.fakes import InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 from worker.attempt import Ending, Verdict, attempt
-from worker.engine import Waveform
+from worker.engine import Imitation, Waveform
 from worker.joining import join_job
 from worker.lease import Lease, Leases
 from worker.planning import plan
+from worker.recent import Recent
 from worker.runtime import Runtime
 from worker.settings import WorkerSettings
 from worker.synthesis import speak
+from worker.watermark import NamedWatermark
 
 REQUEST = SpeechRequest("", "hum", "neutral", 1.0, 1.0, "wav", 16_000, 0)
 
@@ -34,11 +37,23 @@ class World:
     settings: WorkerSettings
     leases: Leases = field(default_factory=Leases)
     live: LiveSpeech | None = None
+    voices: InMemoryVoices = field(default_factory=InMemoryVoices)
+    imitations: Recent[Imitation] = field(default_factory=lambda: Recent[Imitation](9))
+    watermark: NamedWatermark | None = None
 
     @property
     def runtime(self) -> Runtime:
         return Runtime(
-            self.settings, self.jobs, self.objects, self.queue, self.engine, leases=self.leases, live=self.live
+            self.settings,
+            self.jobs,
+            self.objects,
+            self.queue,
+            self.engine,
+            leases=self.leases,
+            live=self.live,
+            voices=self.voices,
+            watermark=self.watermark,
+            imitations=self.imitations,
         )
 
     def submit(self, text: str, *, long: bool = False, lane: Lane = Lane.INTERACTIVE, **fields: object) -> str:

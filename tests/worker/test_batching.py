@@ -6,12 +6,14 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from audio.waveform import Waveform, silence
 from tests.engines import ObedientEngine
 from tests.waiting import wait_for
 from worker.batching import PATIENCE_SECONDS, SharedEngine, Spoken, hurrying, leave_engine, synthesize
-from worker.engine import DeviceLost, EngineError, Speech, Utterance
+from worker.engine import DeviceLost, EngineError, Imitation, ReferenceClip, Speech, Utterance
 
 SENTENCE = "Hello there, number"
 
@@ -55,6 +57,44 @@ def test_the_engine_is_called_in_the_thread_that_warmed_it_up(engine: ObedientEn
     spoken_together(shared, [["One."], ["Two."]])
 
     assert threads == {engine.warmed_up_in} != {threading.current_thread().name}
+
+
+def test_a_clip_is_imitated_in_the_same_thread_between_two_batches(
+    engine: ObedientEngine, shared: SharedEngine
+) -> None:
+    clip = ReferenceClip(silence(4.0, 16_000), (1.0,))
+
+    with ThreadPoolExecutor(2) as pool:
+        imitation = pool.submit(shared.imitate, clip)
+        spoken = pool.submit(shared.synthesize, [Utterance("Meanwhile.", "hum")])
+
+    assert imitation.result().numbers == (400.0,)
+    assert engine.imitated == [clip]
+    assert len(spoken.result().speeches) == 1
+
+
+def test_imitations_and_the_engines_own_voices_are_spoken_in_one_batch(
+    engine: ObedientEngine, shared: SharedEngine
+) -> None:
+    spoken = shared.synthesize([Utterance("One.", Imitation("hum", (440.0,))), Utterance("Two.", "buzz")])
+
+    assert engine.calls == [2]
+    assert [crossings(one.waveform) for one in spoken.speeches] == [pytest.approx(880, 0.05), pytest.approx(220, 0.05)]
+
+
+def crossings(waveform: Waveform) -> float:
+    return float(np.sum(np.diff(np.signbit(waveform.samples))) / waveform.seconds)
+
+
+def test_who_asks_for_an_imitation_hears_why_there_is_none(engine: ObedientEngine, shared: SharedEngine) -> None:
+    def fail(clip: ReferenceClip) -> Imitation:
+        raise EngineError("the clip has no pitch")
+
+    engine.imitate = fail
+    with pytest.raises(EngineError, match="no pitch"):
+        shared.imitate(ReferenceClip(silence(4.0, 16_000), (1.0,)))
+
+    assert len(shared.synthesize([Utterance("It goes on.", "hum")]).speeches) == 1
 
 
 def test_an_engine_that_cannot_warm_up_says_so(engine: ObedientEngine) -> None:
