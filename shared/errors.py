@@ -819,7 +819,7 @@ class PoorClip(JobError):
     code = "poor_clip"
 
     def __init__(self, problems: Iterable[str]) -> None:
-        super().__init__(f"the clip will not do: {'; '.join(problems)}")
+        super().__init__(f"the clip will not do: {' '.join(problems)}")
 
 
 class InvalidClipUrl(JobError):
