@@ -6,7 +6,6 @@ It is gone at once; what takes longer, and what a worker was just about to store
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from anyio import to_thread
 
@@ -14,7 +13,7 @@ from gateway.delivery import DELETING_SECONDS, delete_objects
 from gateway.dependencies import Services
 from shared.errors import AudioMissing, StorageUnavailable, StoreUnavailable
 from shared.ports import JobView
-from shared.voice_library import LibraryVoice, embeddings_of, is_library_voice, parse, revision_folder
+from shared.voice_library import LibraryVoice, embeddings_of, ended, is_library_voice, parse, revision_folder
 
 PAGE = 500
 
@@ -52,13 +51,6 @@ async def delete_brought(view: JobView, services: Services) -> None:
         voice = await services.voices.get(parse(view.request.voice)[0])
         if voice and voice.brought_by == view.job.id:
             await delete(voice, services)
-
-
-def ended(voice: LibraryVoice) -> LibraryVoice:
-    """Return what is left of the record while the rest is deleted: nothing that tells of a person."""
-    return replace(
-        voice, over=True, name="", description="", language="", source_url="", consent=None, problems=(), report={}
-    )
 
 
 async def _remove_jobs(voice: LibraryVoice, services: Services) -> None:

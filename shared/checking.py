@@ -54,19 +54,7 @@ class Offer:
         """
         if not is_library_voice(name):
             return self.voices.find(name, blends=self.catalogue.blends)
-        voice_id, revision = parse(name)
-        voice = self.library(voice_id)
-        if revision and (voice is None or voice.revision != revision):  # when it was named, it was there
-            raise VoiceDeleted(voice_id)
-        if voice is None:
-            raise UnknownVoice(voice_id, self.catalogue.voice_ids)
-        if not self.catalogue.imitates:
-            raise CloningUnavailable(self.catalogue.engine)
-        if voice.state is VoiceState.CHECKING:
-            raise VoiceNotReady(voice_id)
-        if voice.state is VoiceState.FAILED:
-            raise VoiceFailed(voice_id, voice.problems)
-        return voice.reference
+        return reference_to(name, self.library, self.catalogue)
 
     def has(self, name: str) -> bool:
         """Whether there is such a voice; one that is there and can't speak is told as `voice` does."""
@@ -75,6 +63,27 @@ class Offer:
         except (UnknownVoice, InvalidBlend, VoiceDeleted):
             return False
         return True
+
+
+def reference_to(name: str, library: Library, catalogue: Catalogue) -> str:
+    """Return a library voice as a request has it: with its revision.
+
+    Raises:
+        UnknownVoice, VoiceNotReady, VoiceFailed, VoiceDeleted, CloningUnavailable: it can't speak.
+    """
+    voice_id, revision = parse(name)
+    voice = library(voice_id)
+    if revision and (voice is None or voice.revision != revision):  # when it was named, it was there
+        raise VoiceDeleted(voice_id)
+    if voice is None:
+        raise UnknownVoice(voice_id, catalogue.voice_ids)
+    if not catalogue.imitates:
+        raise CloningUnavailable(catalogue.engine)
+    if voice.state is VoiceState.CHECKING:
+        raise VoiceNotReady(voice_id)
+    if voice.state is VoiceState.FAILED:
+        raise VoiceFailed(voice_id, voice.problems)
+    return voice.reference
 
 
 def offer_of(catalogue: Catalogue) -> Offer:

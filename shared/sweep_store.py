@@ -11,8 +11,10 @@ from shared.changes import expiry_argument, removal_argument, script
 from shared.ended import job_ended
 from shared.fair import NO_WINDOWS, Windows, ready_steps, share
 from shared.job_store import audio_addresses, patient_client, translated
-from shared.jobs import Job, JobState, Lane
+from shared.jobs import Job, JobKind, JobState, Lane
 from shared.ports import StepRef
+from shared.voice_library import PREFIX
+from shared.voice_store import voice_key
 
 # A step is suspicious when steps that arrived this much later have been started: a queue is first in, first out.
 OVERTAKEN_SECONDS = 30.0
@@ -124,7 +126,7 @@ class RedisSweepStore:
                     return None
                 job = records.load_job(raw)
                 due = self._redis.zscore(records.EXPIRING, job_id)  # after the record: what changes it, changes both
-                if due is not None and job.finished and self._belongs_to_a_book(job):
+                if due is not None and job.finished and self._stays_with_its_parent(job):
                     self._redis.zadd(records.EXPIRING, {job_id: now + job.keep_seconds})
                     return job.state
                 if due is None or due > now:  # it has ended or was opened again meanwhile, or another sweeper was here
@@ -140,8 +142,10 @@ class RedisSweepStore:
                         job_ended(expired)
                     return None if forget else JobState.EXPIRED
 
-    def _belongs_to_a_book(self, job: Job) -> bool:
-        """Whether the job stays for as long as a book does: the book's time runs from its latest change."""
+    def _stays_with_its_parent(self, job: Job) -> bool:
+        """Whether the job stays for as long as a book, whose time runs from its latest change, or as a voice."""
+        if job.kind is JobKind.VOICE:
+            return bool(self._redis.exists(voice_key(f"{PREFIX}{job.parent}")))
         return bool(job.parent) and self._redis.zscore(BOOKS_EXPIRING, job.parent) is not None
 
     def remove(self, job_id: str, *, now: float) -> None:

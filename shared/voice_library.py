@@ -6,7 +6,7 @@ revision, so the audio's address differs.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 PREFIX = "voice-"
@@ -73,6 +73,13 @@ class LibraryVoice:
     def folder(self) -> str:
         """Where its objects are."""
         return f"voices/{self.id}/"
+
+
+def ended(voice: LibraryVoice) -> LibraryVoice:
+    """Return what is left of the record while the rest is deleted: nothing that tells of a person."""
+    return replace(
+        voice, over=True, name="", description="", language="", source_url="", consent=None, problems=(), report={}
+    )
 
 
 def source_key(voice_id: str, revision: int) -> str:

@@ -18,14 +18,14 @@ from shared.errors import VoiceDeleted
 from shared.job_store import hasty_client, patient_client, translated
 from shared.voice_library import Consent, LibraryVoice, VoiceState, parse
 
-# What the sweeper has to look at, by when: voices, by id; former revisions, by reference.
+# What the sweeper has to look at, by when: voices, by id; former clips, by reference and SHA-256.
 DUE = "voices:due"
 LOOK_SECONDS = 60.0  # after which a clip that is still being checked, or came with a job, is looked after
 WORK_SECONDS = 3600.0  # by then whoever was at work with a voice has ended, and stored what it had
 
 # Write the record if it is as it was read, with its indexes.
 # KEYS: voice, its tenant's voices, due. ARGV: was, new, id, whether it is listed, look at it when or "",
-#   the reference of a revision that is over or "", when to look at that.
+#   a former clip or "", when to look at that.
 WRITE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -132,7 +132,7 @@ def _due(voice: LibraryVoice) -> str:
 
 def _over(raw: str, voice: LibraryVoice) -> str:
     was = load(raw) if raw else voice
-    return was.reference if was.revision != voice.revision else ""
+    return f"{was.reference} {was.clip_sha256}" if was.revision != voice.revision else ""
 
 
 def _sha256(embedding: str) -> str:
@@ -275,10 +275,9 @@ class RedisVoices:
         """Forget which audio was spoken with a former clip; it is gone."""
         with translated():
             self._redis.delete(audio_key(voice_id, revision))
-            self._redis.zrem(DUE, f"{voice_id}@{revision}")
 
     def due(self, *, now: float, limit: int) -> list[str]:
-        """Return what the sweeper has to look at: voices, by id, and former revisions, by reference."""
+        """Return what the sweeper has to look at: voices, by id, and former clips, by reference and SHA-256."""
         with translated():
             return self._redis.zrange(DUE, "-inf", now, byscore=True, offset=0, num=limit)
 
@@ -298,7 +297,7 @@ class RedisVoices:
             pipeline.delete(*(audio_key(voice.id, revision) for revision in range(1, voice.revision + 1)))
             pipeline.delete(records.counts_key(voice.uuid), records.children_key(voice.uuid))
             pipeline.zrem(voices_key(voice.tenant), voice.id)
-            pipeline.zrem(DUE, voice.id, *(f"{voice.id}@{revision}" for revision in range(1, voice.revision)))
+            pipeline.zrem(DUE, voice.id)
             pipeline.execute()
 
 

@@ -17,6 +17,7 @@ from shared.object_store import S3ObjectStore
 from shared.ports import StepRef
 from shared.queue import SweeperQueue
 from shared.sweep_store import RedisSweepStore
+from shared.voice_store import RedisVoices
 from shared.webhook_store import RedisWebhooks
 from sweeper.batches import BatchCare
 from sweeper.books import BookCare
@@ -25,6 +26,7 @@ from sweeper.pod_costs import Pods, api_server
 from sweeper.relay import Relay
 from sweeper.settings import SweeperSettings
 from sweeper.sweeping import Servers, Sweeper, Terms
+from sweeper.voices import VoiceCare
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +106,7 @@ def make_sweeper(settings: SweeperSettings, health: Health, stopping: threading.
         Pods(api_server()) if settings.pod_deletion_cost else None,
         BookCare(RedisBooks(url), children, records, objects),
         BatchCare(RedisBatches(url), children, records),
+        VoiceCare(RedisVoices(url), children, records, objects),
     )
     lock = min(max(3 * settings.sweep_seconds, LEAST_LOCK_SECONDS), MOST_LOCK_SECONDS)
     terms = Terms(settings.patience_seconds, settings.upload_seconds, lock)

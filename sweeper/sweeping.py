@@ -79,6 +79,12 @@ class Batches(Protocol):
     def expire(self, go_on: Callable[[], bool]) -> None: ...
 
 
+class Voices(Protocol):
+    """What is needed of sweeper.voices.VoiceCare."""
+
+    def look(self, go_on: Callable[[], bool]) -> None: ...
+
+
 class WorkerPods(Protocol):
     """What is needed of sweeper.pod_costs.Pods."""
 
@@ -95,6 +101,7 @@ class Servers:
     pods: WorkerPods | None = None  # None: it does not look after them
     books: Parents | None = None
     batches: Batches | None = None
+    voices: Voices | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,8 @@ class Sweeper:
         if servers.batches:
             self._parts["batches"] = partial(servers.batches.begin, self._go_on)
             self._parts["expire_batches"] = partial(servers.batches.expire, self._go_on)
+        if servers.voices:
+            self._parts["voices"] = partial(servers.voices.look, self._go_on)
         if servers.pods:
             self._parts["pods"] = partial(self._spare_busy, servers.pods)
 

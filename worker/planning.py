@@ -3,13 +3,17 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from shared import jobs as lifecycle
-from shared.errors import QueueUnavailable, StoreUnavailable
+from shared.checking import reference_to
+from shared.errors import NoCatalogue, QueueUnavailable, StoreUnavailable
 from shared.jobs import PLAN, Job, Outcome, SpeechRequest
-from shared.ports import Segment
+from shared.ports import Part, Segment
 from shared.speech_length import estimated_seconds
-from shared.voice_library import library_voices
+from shared.voice_library import is_library_voice, library_voices
+from shared.voice_store import library_of
 from worker.attempt import enqueue_next
 from worker.engine.text.segmentation import Pause, Piece, split
 from worker.lease import Lease, StepLost
@@ -30,14 +34,14 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
 
     Raises:
         StepLost: the job was cancelled or has ended, or another worker has the step.
-        InvalidMark, EmptyText: it is a chapter that can't be read aloud.
+        InvalidMark, EmptyText, UnknownVoice: it is a chapter that can't be read aloud.
         PoorClip, VoiceDeleted, NotYet: of a library voice that speaks it.
     """
     if library_voices(request.voices):
         from worker.voice_clips import prepare  # needs the extra `voices`
 
         prepare(job, request, lease, runtime)
-    segments = narrate(request) if request.narration else cut(request.text, speed=request.speed)
+    segments = _narrated(job, request, runtime) if request.narration else cut(request.text, speed=request.speed)
     change = runtime.jobs.plan(
         job.id,
         lambda now, step: lifecycle.finish_plan(now, step, token=lease.token, segments=len(segments)),
@@ -49,6 +53,23 @@ def plan(job: Job, request: SpeechRequest, lease: Lease, runtime: Runtime) -> No
         enqueue_later(change.job, runtime, but=first)
     else:
         enqueue_next(change.job, runtime)
+
+
+def _narrated(job: Job, request: SpeechRequest, runtime: Runtime) -> list[Segment]:
+    """Return the segments of a chapter. Marks name library voices as their owner does: here their revision comes in."""
+    segments = narrate(request)
+    named = dict.fromkeys(part.voice for one in segments for part in one.parts if is_library_voice(part.voice))
+    if not named:
+        return segments
+    if (catalogue := runtime.jobs.catalogue()) is None:
+        raise NoCatalogue
+    library = library_of(job.tenant, runtime.voices)
+    voices = {name: reference_to(name, library, catalogue) for name in named}
+    return [replace(one, parts=tuple(_cast(part, voices) for part in one.parts)) for one in segments]
+
+
+def _cast(part: Part, voices: Mapping[str, str]) -> Part:
+    return replace(part, voice=voices.get(part.voice, part.voice))
 
 
 def enqueue_later(job: Job, runtime: Runtime, *, but: str) -> None:
