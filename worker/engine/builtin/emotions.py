@@ -4,7 +4,8 @@ The directions are those that listeners agree on across studies: P. N. Juslin & 
 vocal expression and music performance", Psychological Bulletin 129 (2003), whose closing summary lists anger, fear,
 happiness, sadness and tenderness; K. R. Scherer, "Vocal communication of emotion", Speech Communication 40 (2003).
 Excited is our strong form of happy and surprised is our own. The sizes are ours: large enough to hear and to measure at
-strength 1, small enough to stay a human voice at strength 2.
+strength 1, small enough to stay a human voice at strength 2. docs/emotions.md states the directions; tests measure
+them.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Style:
 
 EMOTIONS: dict[str, Style] = {
     NEUTRAL: Style(),
-    # high pitch, much variability, fast, fairly loud, bright
+    # high pitch, much variability, fast, fairly loud; bright by Scherer, neither bright nor dull by Juslin & Laukka
     "happy": Style(semitones=2.5, pitch_range=1.35, tempo=1.08, decibels=2.0, tilt=1.0),
     # low, little variability, slow, quiet, little high-frequency energy
     "sad": Style(semitones=-2.0, pitch_range=0.6, tempo=0.82, decibels=-4.0, tilt=-2.0, breath=0.2),
@@ -51,7 +52,7 @@ EMOTIONS: dict[str, Style] = {
     "gentle": Style(semitones=-1.0, pitch_range=0.8, tempo=0.9, decibels=-3.0, tilt=-1.5, breath=0.35),
     # elated joy, the strong form of happy
     "excited": Style(semitones=4.0, pitch_range=1.6, tempo=1.18, decibels=3.5, tilt=1.5),
-    # high pitch, little variability, fast, rather quiet, unsteady (micro-structural irregularity)
+    # high pitch, little variability, fast, rather quiet, unsteady (irregular in small things); the two disagree on tilt
     "fearful": Style(semitones=3.0, pitch_range=0.65, tempo=1.15, decibels=-2.0, breath=0.25, tremor=0.3),
     # high, very wide, and rising to the end; a little slower than neutral, which sets it apart from excited
     "surprised": Style(semitones=3.5, pitch_range=1.7, tempo=0.95, decibels=1.5, tilt=0.5, rise=3.0),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio.waveform import speech_level
+from audio.waveform import Signal, speech_level
 from worker.engine import Speech
 from worker.engine.builtin.world import track_pitch
 
@@ -17,6 +17,7 @@ class Measured:
     level: float  # dBFS
     peak: float
     voiced_share: float
+    tilt: float  # dB: what is between 1 and 5 kHz to what is below, of the frames that sound
 
 
 def measure(speech: Speech, start: float = 0.0, end: float | None = None) -> Measured:
@@ -34,4 +35,15 @@ def measure(speech: Speech, start: float = 0.0, end: float | None = None) -> Mea
         level=speech_level(samples, rate),
         peak=float(np.max(np.abs(samples))),
         voiced_share=len(octaves) / len(pitch),
+        tilt=tilt(samples, rate),
     )
+
+
+def tilt(samples: Signal, rate: int) -> float:
+    """The alpha ratio of GeMAPS: F. Eyben et al., IEEE Transactions on Affective Computing 7 (2016)."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::256] * np.hanning(1024)
+    power = np.abs(np.fft.rfft(frames)) ** 2
+    loudness, hertz = power.sum(axis=1), np.fft.rfftfreq(1024, 1 / rate)
+    total = power[loudness > loudness.max() / 1000].sum(axis=0)
+    low, high = (total[(hertz >= start) & (hertz < end)].sum() for start, end in ((50, 1000), (1000, 5000)))
+    return float(10 * np.log10(high / low))

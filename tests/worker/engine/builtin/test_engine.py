@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.worker.engine.builtin.acoustics import Measured, measure
-from worker.engine import NEUTRAL, EngineOptions, EngineUnavailable, Speech, UnspeakableText, Utterance, load_engine
+from tests.worker.engine.builtin.acoustics import measure
+from worker.engine import EngineOptions, EngineUnavailable, Speech, UnspeakableText, Utterance, load_engine
 from worker.engine.builtin import BuiltinEngine
-from worker.engine.builtin.emotions import EMOTIONS
 from worker.engine.builtin.programs import find_program
 
 VOICES = ["en-slt", "en-rms", "en-awb", "en-kal16", "zh-female-1", "zh-female-2", "zh-male-1", "zh-male-2"]
@@ -110,65 +109,6 @@ def test_speed_changes_the_length_and_not_the_pitch(engine: BuiltinEngine, voice
 
     assert changed.seconds * speed == pytest.approx(plain.seconds, rel=0.1)
     assert changed.pitch == pytest.approx(plain.pitch, rel=0.05)
-
-
-# Emotion -> pitch, range, tempo, energy: +1 above neutral, -1 below, 0 not stated.
-DIRECTIONS = {
-    "happy": (1, 1, 1, 1),
-    "sad": (-1, -1, -1, -1),
-    "angry": (1, 1, 1, 1),
-    "gentle": (-1, -1, -1, -1),
-    "excited": (1, 1, 1, 1),
-    "fearful": (1, -1, 1, -1),
-    "surprised": (1, 1, -1, 1),
-}
-
-
-def compare(heard: Measured, neutral: Measured) -> list[float]:
-    return [
-        np.log2(heard.pitch / neutral.pitch),
-        heard.pitch_range / neutral.pitch_range - 1,
-        neutral.seconds / heard.seconds - 1,
-        heard.level - neutral.level,
-    ]
-
-
-def test_every_emotion_has_stated_directions() -> None:
-    assert {NEUTRAL, *DIRECTIONS} == set(EMOTIONS)
-
-
-@pytest.mark.parametrize("emotion", DIRECTIONS)
-@pytest.mark.parametrize(
-    ("voice", "text"), [(v, t) for v, ts in (("en-slt", ENGLISH), ("zh-male-1", CHINESE)) for t in ts]
-)
-def test_an_emotion_differs_from_neutral_as_stated(engine: BuiltinEngine, emotion: str, voice: str, text: str) -> None:
-    neutral = measure(say(engine, text, voice))
-    differences = compare(measure(say(engine, text, voice, emotion=emotion)), neutral)
-
-    for difference, direction, least in zip(differences, DIRECTIONS[emotion], (0.04, 0.05, 0.03, 1.0), strict=True):
-        assert difference * direction > least
-
-
-@pytest.mark.parametrize("emotion", DIRECTIONS)
-@pytest.mark.parametrize(("voice", "text"), [("en-slt", ENGLISH[0]), ("zh-male-1", CHINESE[0])])
-def test_strength_is_monotone(engine: BuiltinEngine, emotion: str, voice: str, text: str) -> None:
-    neutral = measure(say(engine, text, voice))
-    steps = [
-        compare(measure(say(engine, text, voice, emotion=emotion, emotion_strength=s)), neutral)
-        for s in (0.5, 1.0, 2.0)
-    ]
-
-    for measure_index in (0, 2, 3):  # the range of a low voice ends at what a vocoder can say
-        along = [step[measure_index] * DIRECTIONS[emotion][measure_index] for step in steps]
-        assert along == sorted(along)
-        assert along[0] > 0
-
-
-def test_strength_zero_is_neutral(engine: BuiltinEngine) -> None:
-    np.testing.assert_array_equal(
-        say(engine, ENGLISH[0], emotion="angry", emotion_strength=0.0).waveform.samples,
-        say(engine, ENGLISH[0]).waveform.samples,
-    )
 
 
 def test_the_loudest_is_never_clipped(engine: BuiltinEngine) -> None:
