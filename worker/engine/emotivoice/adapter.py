@@ -75,7 +75,7 @@ class Adapter:
 
     @cached_property
     def revision(self) -> str:
-        """Names it exactly: SHA-256 of its file."""
+        """Name it exactly: SHA-256 of its file."""
         return hashlib.sha256(self._packed()).hexdigest()
 
     def save(self, folder: Path) -> Path:
@@ -93,8 +93,8 @@ class Adapter:
         arrays = {"rows": self.rows, "embeddings": self.embeddings, "bounds": self.bounds}
         weights = {f"weights.{name}": array for name, array in self.weights.items()}
         content = {name: np.ascontiguousarray(array) for name, array in {**arrays, **weights}.items()}
-        measured = json.dumps(asdict(self.measured), sort_keys=True)
-        return packed(content, metadata={"format": str(FORMAT), "measured": measured})
+        told = json.dumps({"format": FORMAT, "measured": asdict(self.measured)}, sort_keys=True)
+        return packed(content, metadata={ADAPTER: told})  # of two entries the order would differ from time to time
 
 
 def load_adapter(folder: Path, model: str) -> Adapter | None:
@@ -118,12 +118,12 @@ def load_adapter(folder: Path, model: str) -> Adapter | None:
 
 def _read(path: Path) -> Adapter:
     with cast(Any, safe_open(path, framework="numpy")) as file:
-        metadata: dict[str, str] = file.metadata() or {}
-        if metadata.get("format") != str(FORMAT):
-            raise ValueError(f"it has format {metadata.get('format')}, and this version reads {FORMAT}")
+        told: dict[str, Any] = json.loads(file.metadata()[ADAPTER])
+        if told["format"] != FORMAT:
+            raise ValueError(f"it has format {told['format']}, and this version reads {FORMAT}")
         names: list[str] = file.keys()
         arrays: dict[str, Any] = {name: file.get_tensor(name) for name in names}
-    fields: dict[str, Any] = json.loads(metadata["measured"])
+    fields: dict[str, Any] = told["measured"]
     sentences = tuple(cast(list[str], fields.pop("sentences")))
     measured = Measured(**fields, sentences=sentences)
     weights = {name.removeprefix("weights."): array for name, array in arrays.items() if name.startswith("weights.")}
