@@ -13,9 +13,11 @@ from cli.model import told
 if TYPE_CHECKING:
     from worker.engine.emotivoice.adapter import Measured
 
+TOLD_APART = 0.05  # least by which a voice is more like itself than like another; in recordings it is about 0.3
+
 EPILOG = (
     "\b\nExamples:\n"
-    "  emotivoice voices fit-adapter models/emotivoice                # minutes on a GPU, hours on a CPU\n"
+    "  emotivoice voices fit-adapter models/emotivoice                # takes hours on a CPU\n"
     "  emotivoice voices fit-adapter models/emotivoice --voices 100   # a try\n\n"
     "Each voice of the model's table speaks four sentences, and a speaker encoder hears who speaks. Of that follows "
     "how the model's own speaker vectors have to be chosen for a voice that it does not have. A fit that was cut goes "
@@ -57,10 +59,13 @@ def _show(measured: "Measured") -> None:
         typer.echo(f"  {name:<{width}}  {value:.3f}{'  <- kept' * (scores.get(name) == measured.similarity)}")
     if measured.method == "nearest":
         typer.echo("\nNo way was better than the nearest voice of the table: clips are answered with that.")
-    typer.echo(
-        "\nThe voices held out are the model's own; a recorded person is further away. "
-        "Of a model with random weights these figures mean nothing."
-    )
+    typer.echo("\nThe voices held out are the model's own; a recorded person is further away.")
+    if measured.same_voice < measured.strangers + TOLD_APART:
+        typer.echo(
+            "The speaker encoder can't tell the voices of this model apart, so these figures mean nothing: are its "
+            "weights random?",
+            err=True,
+        )
 
 
 @contextmanager
