@@ -147,7 +147,7 @@ class EmotiVoiceEngine:
     def imitate(self, clip: ReferenceClip) -> Imitation:
         """Return how to speak like the clip: by the voice adapter, or with the nearest voice and a warning.
 
-        It speaks: 15 s with an adapter; without one, for the first clip in a process, 4 minutes.
+        It speaks meanwhile: four sentences with an adapter; without one 48, for the first clip in a process.
 
         Raises:
             What `synthesize` raises.

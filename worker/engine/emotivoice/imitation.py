@@ -12,7 +12,7 @@ from worker.engine.emotivoice.listening import SENTENCES, Speak, heard
 from worker.engine.speech import Imitation, ReferenceClip, Voice
 
 VERSION = "1"  # raise it with every change of what is found for a clip
-SAMPLED = 32  # voices that are heard where there is no adapter, once in a process: about 4 minutes of speech
+SAMPLED = 24  # voices that are heard where there is no adapter, once in a process: about 3 minutes of speech
 SAMPLE_SENTENCES = SENTENCES[:2]  # one of each language
 NO_NEARER = 0.005  # cosine: what the adapter has to be better by than a voice of the table, to be taken
 
