@@ -19,6 +19,7 @@ from shared.live import LiveSpeech, RedisLiveSpeech
 from shared.object_store import S3ObjectStore
 from shared.ports import Catalogue, JobStore, ObjectStore, StepRef, WorkerJobQueue
 from shared.queue import worker_queue
+from shared.sweep_store import RedisSweepStore
 from shared.voice_store import RedisVoices, Voices
 from shared.webhook_store import RedisWebhooks
 from worker.batching import SharedEngine, show_memory
@@ -32,6 +33,7 @@ from worker.presence import Presence
 from worker.ready_marks import ReadyMarks
 from worker.recent import Recent
 from worker.settings import WorkerSettings
+from worker.superseded import Superseded
 from worker.watermark import NamedWatermark, load_watermark
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Runtime:
     children: Children | None = None
     books: Books | None = None
     batches: Batches | None = None
+    superseded: Superseded | None = None
 
     @property
     def library(self) -> Voices:
@@ -99,6 +102,7 @@ def start_runtime(
     Presence(jobs, settings.lane, ready, leases).start()
     if not settings.speaks:
         url = settings.redis_url.get_secret_value()
+        books, children = RedisBooks(url), RedisChildJobs(url, windows=settings.windows, send=send)
         return Runtime(
             settings,
             jobs,
@@ -109,9 +113,10 @@ def start_runtime(
             first_step=first_step,
             voices=voices,
             courier=Courier(RedisWebhooks(url), settings.webhooks),
-            children=RedisChildJobs(url, windows=settings.windows, send=send),
-            books=RedisBooks(url),
+            children=children,
+            books=books,
             batches=Batches(RedisBatches(url), RedisBatchJobs(url, windows=settings.windows, send=send)),
+            superseded=Superseded(books, children, RedisSweepStore(url)),
         )
     engine = _load(settings)
     shared = SharedEngine(engine) if gathers(engine, settings) else None

@@ -41,6 +41,8 @@ def _make_edition(step: str, job: Job, request: SpeechRequest, lease: Lease, run
     elif step == JOIN:
         join_edition(job, request, lease, runtime)
         try_to_advance(job, runtime)
+        if runtime.superseded:
+            runtime.superseded.let_go(job.parent)
     else:
         encode_for_edition(request, lease, runtime)
 

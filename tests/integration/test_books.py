@@ -91,7 +91,7 @@ def test_one_edited_sentence_is_all_that_is_spoken_again(fleet: RunningFleet, sh
     book_id = shelf.add([("One", unheard(6)), ("Two", unheard(6))])
     shelf.render(book_id, "m4b")
     finished(shelf, book_id)
-    first = shelf.edition(book_id, "m4b")
+    first, [former] = shelf.edition(book_id, "m4b"), shelf.get(book_id).editions
     assert len(lines(noted)) == 12
     text = shelf.text(book_id, "2").split("\n\n")
     text[3] = unheard(1)
@@ -101,7 +101,10 @@ def test_one_edited_sentence_is_all_that_is_spoken_again(fleet: RunningFleet, sh
     finished(shelf, book_id)
 
     assert lines(noted)[12:] == [text[3]]
-    assert shelf.edition(book_id, "m4b").address != first.address
+    second = shelf.edition(book_id, "m4b")
+    assert second.address != first.address
+    wait_for(lambda: shelf.children.jobs([former.job]) == [None])  # it goes; its object is the sweeper's
+    assert shelf.records.audio([first.address, second.address]) == [None, second]
 
 
 def test_after_the_end_of_every_worker_only_what_is_missing_is_spoken(
