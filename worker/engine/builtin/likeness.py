@@ -12,6 +12,8 @@ from worker.engine.builtin.world import Analysis, bin_frequencies
 BAND_HERTZ = 80.0 * 90.0 ** (np.arange(48) / 47)  # to 7.2 kHz: the encoder hears up to 8
 LIKENESS_VERSION = 1.0  # raise it when other numbers are found for a clip, or the same ones are heard differently
 
+_FORMANTS_END, _WARP_END = 4_000.0, 8_000.0  # Hz
+
 
 @dataclass(frozen=True)
 class Likeness:
@@ -75,12 +77,20 @@ def liken(analysis: Analysis, likeness: Likeness) -> Analysis:
 
 
 def warped(spectrum: Signal, warp: float) -> Signal:
-    """Move what is at each frequency to `warp` times it; the last axis is the bins."""
+    """Move what is at each frequency to `warp` times it; the last axis is the bins.
+
+    Above the formants the places draw together, so that from 8 kHz all is where it was: a hiss is no longer for a
+    shorter throat, and moved out of hearing it is not understood.
+    """
     bins = spectrum.shape[-1]
-    places: Signal = np.minimum(np.arange(bins, dtype=np.float64) / warp, bins - 1)
-    below = np.floor(places).astype(np.int64)
+    hertz = bin_frequencies(bins)
+    places = np.interp(
+        hertz, [0.0, _FORMANTS_END * warp, _WARP_END, hertz[-1]], [0.0, _FORMANTS_END, _WARP_END, hertz[-1]]
+    )
+    places = places / hertz[1]
+    below = np.minimum(places.astype(np.int64), bins - 2)
     share = places - below
-    return spectrum[..., below] * (1 - share) + spectrum[..., np.minimum(below + 1, bins - 1)] * share
+    return spectrum[..., below] * (1 - share) + spectrum[..., below + 1] * share
 
 
 def at_bins(bands: Signal, bins: int) -> Signal:
