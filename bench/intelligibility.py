@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
-import pocketsphinx  # pyright: ignore[reportMissingTypeStubs]
 
 from audio.waveform import Waveform, resample
 
@@ -29,6 +28,8 @@ class Recognizer:
     """Writes down what it hears."""
 
     def __init__(self) -> None:
+        import pocketsphinx  # pyright: ignore[reportMissingTypeStubs]
+
         self._decoder = cast(Any, pocketsphinx).Decoder(samprate=RATE, loglevel="FATAL")
 
     def heard(self, speech: Waveform) -> list[str]:
