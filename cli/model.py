@@ -154,6 +154,7 @@ def _show(report: "Report") -> None:
     total = sum(report.parameters.values())
     networks = ", ".join(f"{name} {count:,}" for name, count in report.parameters.items())
     first = ", ".join(f"{voice.id} ({voice.name}, {voice.gender})" for voice in report.first_voices)
+    adapter = report.adapter
     dropped = f"{report.training_only} tensors that only training needs"
     facts = {
         "model": f"{report.path}, {report.kind}",
@@ -163,6 +164,10 @@ def _show(report: "Report") -> None:
         "parameters": f"{total:,}: {networks}",
         "tokens": str(report.tokens),
         "voices": f"{report.voices}, the first: {first}",
+        "voice adapter": f"{adapter.method}, similarity {adapter.similarity:.3f}, of the nearest voice "
+        f"{adapter.baseline:.3f}"
+        if adapter
+        else "",
         "left out": ", ".join([dropped, *report.strays]) if report.training_only or report.strays else "",
     }
     width = max(map(len, facts))

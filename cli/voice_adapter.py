@@ -70,9 +70,9 @@ def _show(measured: "Measured") -> None:
 
 @contextmanager
 def _progress() -> Generator[Callable[[str, int, int], None]]:
-    """Show how far it is: a bar on a terminal, else a line whenever something is complete."""
+    """Show how far it is: bars on a terminal, else lines, ten for each part of the work at most."""
     if not sys.stderr.isatty():
-        yield lambda what, done, total: typer.echo(f"{what}: {done} of {total}", err=True) if done == total else None
+        yield _Lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -87,3 +87,14 @@ def _progress() -> Generator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done)
 
         yield show
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        tenth = 10 * done // total
+        if tenth > self._told.get(what, 0):
+            self._told[what] = tenth
+            typer.echo(f"{what}: {done} of {total}", err=True)

@@ -39,6 +39,7 @@ def test_it_says_what_it_wrote_what_was_measured_and_that_random_weights_mean_no
     ]
     assert sum("<- kept" in line for line in lines) == 1
     assert "these figures mean nothing: are its weights random?" in result.stderr
+    assert "voices of the table: 8 of 10" in result.stderr
     assert "voices of the table: 10 of 10" in result.stderr
 
 

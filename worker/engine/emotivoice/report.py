@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.engine.emotivoice.adapter import Measured, load_adapter
 from worker.engine.emotivoice.config import OFFICIAL, ModelConfig
 from worker.engine.emotivoice.converted import DTYPES
 from worker.engine.emotivoice.folder import find_model
@@ -27,17 +28,19 @@ class Report:
     training_only: int  # tensors that are not loaded
     strays: tuple[str, ...]  # what else is in the files
     warnings: tuple[str, ...]
+    adapter: Measured | None  # of voices, if there is one
 
 
 def check_model(path: Path, *, sizes: ModelConfig = OFFICIAL, voices: int = 5) -> Report:
     """Load the model, of a converted one verify the SHA-256 of every file, and report what was found.
 
     Raises:
-        ModelFolderError, CheckpointError: as load_model.
+        ModelFolderError, CheckpointError: as load_model; or the voice adapter is not of this model.
     """
     if find_model(path).kind == "converted":
         read_manifest(path).verify(path, weights=True)
     model = load_model(path, sizes=sizes)
+    adapter = load_adapter(path, model.source_revision)
     return Report(
         path=str(path),
         kind=model.folder.kind,
@@ -51,4 +54,5 @@ def check_model(path: Path, *, sizes: ModelConfig = OFFICIAL, voices: int = 5) -
         training_only=model.training_only,
         strays=model.strays,
         warnings=model.warnings,
+        adapter=adapter.measured if adapter else None,
     )

@@ -23,6 +23,7 @@ from worker.engine.emotivoice.heard_voices import FILE as HEARD
 from worker.engine.emotivoice.listening import Speak, TorchEncoder, heard
 from worker.engine.emotivoice.loading import load_model
 from worker.engine.emotivoice.manifest import read_manifest
+from worker.engine.emotivoice.report import check_model
 from worker.engine.options import EngineOptions
 from worker.engine.speech import Imitates, Imitation, ReferenceClip, Speech, Utterance
 
@@ -250,3 +251,12 @@ def test_where_embeddings_follow_from_vectors_the_way_back_is_found() -> None:
     assert measured.method == "ridge"
     assert measured.similarity > 0.9 > measured.baseline + 0.2
     assert measured.same_voice == pytest.approx(1, abs=1e-5)
+
+
+def test_a_check_of_the_model_looks_at_its_adapter(model: Path, tmp_path: Path) -> None:
+    assert check_model(model).adapter == adapter_of(model).measured
+
+    other = write_many_voices(tmp_path / "other", seed=4)
+    (other / ADAPTER).write_bytes((model / ADAPTER).read_bytes())
+    with pytest.raises(ModelFolderError, match="was made for another model"):
+        check_model(other)
