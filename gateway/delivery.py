@@ -118,7 +118,7 @@ async def audio_of(view: JobView, services: Services) -> Audio:
     if view.job.state is JobState.EXPIRED:
         raise AudioExpired
     if view.job.failure and view.job.failure.code == VoiceDeleted.code:
-        await check_voices(view.request, services)
+        raise VoiceDeleted
     if view.job.state is JobState.SUCCEEDED:  # its record was forgotten when its object was found to be gone
         await make_again(view.job.id, services)
     raise AudioNotReady(view.job.state)

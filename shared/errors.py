@@ -854,10 +854,9 @@ class VoiceDeleted(JobError):
 
     code = "voice_deleted"
 
-    def __init__(self, voice_id: str) -> None:
-        super().__init__(
-            f"the voice {voice_id!r} was deleted, or its clip replaced, and what was spoken with that clip went with it"
-        )
+    def __init__(self, voice_id: str = "") -> None:
+        voice = f"the voice {voice_id!r}" if voice_id else "a voice of this"
+        super().__init__(f"{voice} was deleted, or its clip replaced, and what was spoken with that clip went with it")
 
 
 class TooManyVoices(JobError):

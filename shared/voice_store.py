@@ -295,7 +295,8 @@ class RedisVoices:
         with translated(), self._redis.pipeline(transaction=True) as pipeline:
             pipeline.delete(voice_key(voice.id))
             pipeline.delete(*(audio_key(voice.id, revision) for revision in range(1, voice.revision + 1)))
-            pipeline.delete(records.counts_key(voice.uuid), records.children_key(voice.uuid))
+            of_jobs = (records.counts_key, records.children_key, records.events_key)
+            pipeline.delete(*(key(voice.uuid) for key in of_jobs))
             pipeline.zrem(voices_key(voice.tenant), voice.id)
             pipeline.zrem(DUE, voice.id)
             pipeline.execute()

@@ -54,7 +54,7 @@ _COVER: dict[str, Any] = {
     "",
     status_code=202,
     response_model=BookStatus,
-    responses=problems(400, 409, 413, 422, 503),
+    responses=problems(400, 409, 410, 413, 422, 503),
     openapi_extra=_SENT,
 )
 async def create_book(
@@ -126,7 +126,7 @@ async def get_book(
     return await _answer(looked, services, headers={"ETag": tag, "Cache-Control": "no-cache"})
 
 
-@router.patch("/{book_id}", response_model=BookStatus, responses=problems(404, 409, 413, 422, 503))
+@router.patch("/{book_id}", response_model=BookStatus, responses=problems(404, 409, 410, 413, 422, 503))
 async def patch_book(book_id: str, body: BookChange, services: ServicesDep, caller: BooksDep) -> Response:
     """Change chapters, how the book is read, or what is known of it; all that is named, or nothing.
 

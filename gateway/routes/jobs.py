@@ -29,7 +29,7 @@ LONGEST_WAIT_SECONDS = 30
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@router.post("", status_code=202, response_model=JobStatus, responses=problems(400, 409, 413, 422, 503))
+@router.post("", status_code=202, response_model=JobStatus, responses=problems(400, 409, 410, 413, 422, 503))
 async def create_job(
     body: JobRequest,
     services: ServicesDep,

@@ -34,7 +34,10 @@ _TYPES = (*(form.content_type for form in FORMATS.values()), "audio/pcm", "text/
 @router.post(
     "/speech",
     response_class=StreamingResponse,
-    responses={200: {"content": {one: {} for one in _TYPES}}, **openai_problems(400, 404, 409, 413, 429, 500, 503)},
+    responses={
+        200: {"content": {one: {} for one in _TYPES}},
+        **openai_problems(400, 404, 409, 410, 413, 429, 500, 503),
+    },
 )
 async def create_speech(body: SpeechBody, request: Request, services: ServicesDep, caller: SpeakerDep) -> Response:
     """Speak a text; the audio comes while it is spoken. The answer begins with the first of it, or with a failure."""
