@@ -47,11 +47,13 @@ class CutObjectStore(InMemoryObjectStore):
             yield whole[start : start + CHUNK]
 
 
-def model(weights: bytes = WEIGHTS, *, table: bool = True) -> dict[str, bytes]:
+def model(weights: bytes = WEIGHTS, *, table: bool = True, adapter: bool = False) -> dict[str, bytes]:
     """The files of a converted folder; nobody looks into them on the way."""
     files = {"model.safetensors": weights, "speakers": b"8051\n", "tokenlist": b"_\n", "vocab.txt": b"[PAD]\n"}
     if table:
         files["voices.md"] = b"| 8051 |\n"
+    if adapter:
+        files["speaker_adapter.safetensors"] = b"fitted"
     revision = hashlib.sha256(weights).hexdigest()
     entries = {name: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
     manifest = Manifest("fp32", revision, revision, OFFICIAL, {}, 1, entries, "test")
@@ -179,6 +181,14 @@ def test_a_model_that_was_there_stays_until_the_new_one_is_complete(pull: Pull, 
     pull(stored(new))
 
     assert content(tmp_path / "model") == new
+
+
+def test_an_adapter_comes_with_its_model_and_goes_where_the_store_has_none(pull: Pull, tmp_path: Path) -> None:
+    pull(stored(model(adapter=True)))
+    assert content(tmp_path / "model") == model(adapter=True)
+
+    assert pull(stored(model())) == []
+    assert content(tmp_path / "model") == model()
 
 
 def content_of_files(folder: Path) -> dict[str, bytes]:
