@@ -175,7 +175,13 @@ class Voices(Protocol):
 
     def leave_clip(self, voice: LibraryVoice) -> bool: ...
 
-    def held(self, name: str, seconds: float) -> AbstractContextManager[bool]: ...
+    def held(self, name: str, seconds: float) -> AbstractContextManager[Callable[[], None] | None]:
+        """Within the context nobody else holds that name.
+
+        Yields:
+            what holds it for as many seconds more; None if somebody else holds it.
+        """
+        ...
 
     def made(self, references: Iterable[str], key: str) -> None: ...
 
@@ -231,16 +237,20 @@ class RedisVoices:
             return bool(self._leave(keys=keys, args=[voice.id]))
 
     @contextmanager
-    def held(self, name: str, seconds: float) -> Generator[bool]:
-        """Within the context nobody else holds that name, if it yields so; after that many seconds others may again."""
+    def held(self, name: str, seconds: float) -> Generator[Callable[[], None] | None]:
+        lock = self._redis.lock(f"lock:{name}", timeout=seconds, thread_local=False)
+
+        def hold_on() -> None:
+            with translated(), suppress(LockError):  # it was let go of, or has run out
+                lock.reacquire()
+
         with translated():
-            lock = self._redis.lock(f"lock:{name}", timeout=seconds)
             ours: bool = lock.acquire(blocking=False)
         try:
-            yield ours
+            yield hold_on if ours else None
         finally:
             if ours:
-                with translated(), suppress(LockError):  # it took longer than its seconds
+                with translated(), suppress(LockError):
                     lock.release()
 
     def made(self, references: Iterable[str], key: str) -> None:

@@ -42,8 +42,8 @@ class InMemoryVoices:
         self.users.get(voice.clip_sha256, set[str]()).discard(voice.id)
         return not self.users.get(voice.clip_sha256)
 
-    def held(self, name: str, seconds: float) -> AbstractContextManager[bool]:
-        return nullcontext(name not in self.held_elsewhere)
+    def held(self, name: str, seconds: float) -> AbstractContextManager[Callable[[], None] | None]:
+        return nullcontext(None if name in self.held_elsewhere else lambda: None)
 
     def made(self, references: Iterable[str], key: str) -> None:
         named = [*references]

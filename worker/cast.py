@@ -9,6 +9,7 @@ from shared.voice_library import LibraryVoice, library_voices
 from worker.batching import SharedEngine
 from worker.engine import Engine, Imitates, Imitation
 from worker.imitating import imitation_of, present
+from worker.lease import Lease
 from worker.runtime import Runtime
 from worker.watermark import NamedWatermark
 
@@ -52,9 +53,9 @@ class Cast:
             revision = engine.imitation_revision
         return f"{revision}, marked by {self.watermark}" if self.watermark else revision
 
-    def imitations(self) -> dict[str, Imitation]:
+    def imitations(self, lease: Lease) -> dict[str, Imitation]:
         """Return how the engine speaks like each. Raises what `worker.imitating.imitation_of` does."""
-        return {reference: imitation_of(voice, self.runtime) for reference, voice in self.voices.items()}
+        return {reference: imitation_of(voice, lease, self.runtime) for reference, voice in self.voices.items()}
 
     def marked(self, speech: Waveform) -> Waveform:
         return self.watermark.mark(speech) if self.watermark else speech

@@ -11,10 +11,9 @@ from shared.voice_library import LibraryVoice, clip_key, imitation_key, parse
 from worker.attempt import NotYet
 from worker.batching import leave_engine
 from worker.engine import Imitates, Imitation, ReferenceClip
+from worker.lease import Lease
 from worker.metrics import IMITATIONS
 from worker.runtime import Runtime
-
-IMITATING_SECONDS = 120.0  # by then it is found, or its worker is gone and another may look
 
 
 class BeingImitated(NotYet):
@@ -39,7 +38,7 @@ def present(reference: str, tenant: str, runtime: Runtime) -> LibraryVoice:
     return voice
 
 
-def imitation_of(voice: LibraryVoice, runtime: Runtime) -> Imitation:
+def imitation_of(voice: LibraryVoice, lease: Lease, runtime: Runtime) -> Imitation:
     """Return how the engine speaks like the voice's clip.
 
     Raises:
@@ -54,7 +53,7 @@ def imitation_of(voice: LibraryVoice, runtime: Runtime) -> Imitation:
     if known := runtime.imitations.get(key):
         IMITATIONS.labels("memory").inc()
         return known
-    imitation = _stored(key, runtime) or _found(key, voice, runtime)
+    imitation = _stored(key, runtime) or _found(key, voice, lease, runtime)
     runtime.imitations.keep(key, imitation)
     return imitation
 
@@ -69,11 +68,12 @@ def _stored(key: str, runtime: Runtime) -> Imitation | None:
     return Imitation(**fields)
 
 
-def _found(key: str, voice: LibraryVoice, runtime: Runtime) -> Imitation:
+def _found(key: str, voice: LibraryVoice, lease: Lease, runtime: Runtime) -> Imitation:
     """Find the imitation and store it; of several workers at once, one does."""
-    with runtime.library.held(key, IMITATING_SECONDS) as ours:
-        if not ours:
+    with runtime.library.held(key, runtime.settings.lease_seconds) as hold_on:
+        if hold_on is None:
             raise BeingImitated
+        lease.keep(hold_on)
         if found := _stored(key, runtime):
             return found
         imitation = _imitated(voice, runtime)

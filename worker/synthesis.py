@@ -86,7 +86,7 @@ def _made(  # noqa: PLR0913 - every argument by name
     address = audio_address(request, engine_revision=revision, parts=parts)
     if audio := claims.find(address, audio_key(address, extension=extension)):
         return audio, 0.0
-    imitations = cast.imitations()
+    imitations = cast.imitations(claims.lease)
     spoken = speak_text(request, cast.speaker, claims.lease, parts=parts, imitations=imitations, whole=whole, live=live)
     leave_engine()
     if not spoken.sounds:  # a job of that text alone must not find it: it fails

@@ -35,7 +35,6 @@ from worker.metrics import EMBEDDINGS
 from worker.runtime import Runtime
 
 FETCH_SECONDS = 30.0
-CHECK_SECONDS = 120.0  # by then a clip is checked, or its worker is gone and another may do it
 CLIP_TYPES = (
     "audio/",
     "video/mp4",
@@ -113,9 +112,10 @@ def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> L
     with path.open("rb") as file:
         voice = replace(voice, clip_sha256=hashlib.file_digest(file, "sha256").hexdigest())
     recording = decode_safely(path, limits=ClipLimits(runtime.settings.max_clip_bytes), check=lease.check)
-    with runtime.library.held(f"clip:{voice.clip_sha256}", CHECK_SECONDS) as ours:
-        if not ours:
+    with runtime.library.held(f"clip:{voice.clip_sha256}", runtime.settings.lease_seconds) as hold_on:
+        if hold_on is None:
             raise BeingChecked
+        lease.keep(hold_on)
         runtime.library.using(voice.clip_sha256, voice.id)
         known = _known(voice, runtime)
         try:

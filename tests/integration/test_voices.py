@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from threading import Thread
 
 import pytest
 
@@ -126,11 +127,27 @@ def test_a_name_is_held_by_one_at_a_time(settings: SharedSettings) -> None:
 
     with one.held("a clip", 30) as ours:
         with other.held("a clip", 30) as theirs, other.held("another", 30) as free:
-            assert (ours, theirs, free) == (True, False, True)
+            assert (bool(ours), theirs, bool(free)) == (True, None, True)
         with other.held("a clip", 30) as still:
-            assert not still
+            assert still is None
     with other.held("a clip", 30) as again:
         assert again
+
+
+def test_a_name_is_held_for_as_long_as_its_holder_holds_on(settings: SharedSettings) -> None:
+    url = settings.redis_url.get_secret_value()
+    one, other = RedisVoices(url), RedisVoices(url)
+
+    with one.held("held on", 1.0) as hold_on:
+        assert hold_on
+        for _ in range(6):
+            time.sleep(0.25)
+            Thread(target=hold_on).start()  # as a lease's own thread does
+        with other.held("held on", 30) as theirs:
+            assert theirs is None
+    hold_on()  # once more, too late
+    with other.held("held on", 30) as theirs:
+        assert theirs
 
 
 def test_who_takes_too_long_holds_it_no_more_and_takes_it_from_nobody(settings: SharedSettings) -> None:
@@ -142,4 +159,4 @@ def test_who_takes_too_long_holds_it_no_more_and_takes_it_from_nobody(settings: 
             time.sleep(0.1)
             assert others.enter_context(other.held("a long one", 30))
         with one.held("a long one", 30) as again:
-            assert not again
+            assert again is None
