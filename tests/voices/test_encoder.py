@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audio.waveform import Waveform
-from voices.encoder import SIZE, NoSpeech, load_encoder, similarity, unit
+from voices.encoder import SIZE, NoSpeech, encoder_revision, load_encoder, similarity, unit
 
 # What resemblyzer 0.1.4 with torch and librosa returns for `buzz` at -30 dBFS.
 REFERENCE = json.loads((Path(__file__).parent / "resemblyzer.json").read_text())
@@ -58,3 +58,15 @@ def test_the_similarity_of_a_voice_with_itself_is_one() -> None:
     vector = unit(np.arange(1, 257, dtype=np.float32))
 
     assert similarity(vector, 3 * vector) == pytest.approx(1)
+
+
+def test_recordings_that_are_embedded_together_are_embedded_as_alone() -> None:
+    encoder = load_encoder()
+    sounds = [buzz(110), buzz(210, 7.0), buzz(150, 1.0)]
+
+    for together, sound in zip(encoder.embed_all(sounds), sounds, strict=True):
+        assert together == pytest.approx(encoder.embed(sound), abs=1e-5)
+
+
+def test_the_revision_is_known_without_the_network() -> None:
+    assert encoder_revision() == load_encoder().revision
