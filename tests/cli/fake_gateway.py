@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from gateway.book_schemas import Upload
 from gateway.schemas import (
     EmotionList,
     JobError,
@@ -107,6 +108,7 @@ class FakeGateway:
         self.retry_after = "0"
         self.losses = 0  # connections that break after the request was taken
         self.refusal: httpx.Response | None = None  # of a submit
+        self.max_bytes = 1000  # of an upload
         self.submitted: dict[str, dict[str, Any]] = {}  # by Idempotency-Key
         self.listed: list[JobStatus] = []
         self.cancelled: list[str] = []
@@ -139,10 +141,20 @@ class FakeGateway:
                 return self._cancel(job_id)
             case ("GET", ["voices"]):
                 return answer(VOICES)
+            case ("POST", ["uploads"]):
+                return answer(self._upload(request), status=201)
+            case ("PUT", ["uploaded"]):
+                return httpx.Response(200)
             case ("GET", ["emotions"]):
                 return answer(EmotionList(emotions=["neutral", "happy"], free_text=False))
             case _:
                 return httpx.Response(404, text="<html>nothing   here</html>")
+
+    def _upload(self, request: httpx.Request) -> Upload:
+        url = f"http://{request.headers['Host']}/store/uploaded"
+        return Upload(
+            key="uploads/default/1", url=url, url_expires_at=_LONG_AGO, expires_at=_LONG_AGO, max_bytes=self.max_bytes
+        )
 
     def _submit(self, request: httpx.Request) -> httpx.Response:
         if self.refusal:
@@ -201,7 +213,7 @@ def served(gateway: FakeGateway) -> Generator[str]:
             self.end_headers()
             self.wfile.write(given.content)
 
-        do_GET = do_POST = do_DELETE = _do
+        do_GET = do_POST = do_PUT = do_DELETE = _do
 
         def log_message(self, format: str, *args: object) -> None:
             pass

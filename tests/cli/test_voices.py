@@ -250,6 +250,31 @@ def test_say_brings_a_clip_at_a_url(tmp_path: Path) -> None:
     assert (tmp_path / "a.wav").read_bytes() == AUDIO
 
 
+def test_say_uploads_a_clip_past_the_gateway_and_without_its_token(clip: Path) -> None:
+    gateway = FakeGateway()
+
+    with served_fake(gateway) as url:
+        result = run("say", "Hello!", "--like", clip, "--consent", "-o", clip.parent / "b.wav", "--token", "t", url=url)
+
+    assert result.exit_code == 0, result.output
+    [put] = [request for request in gateway.requests if request.method == "PUT"]
+    assert put.content == clip.read_bytes()
+    assert "Authorization" not in put.headers
+    [sent] = gateway.submitted.values()
+    assert (sent["reference_upload"], sent["reference_consent"]) == ("uploads/default/1", True)
+
+
+def test_say_does_not_send_a_clip_that_is_too_large(clip: Path) -> None:
+    gateway = FakeGateway()
+    gateway.max_bytes = 3
+
+    with served_fake(gateway) as url:
+        result = run("say", "Hello!", "--like", clip, "--consent", "-o", clip.parent / "b.wav", url=url)
+
+    assert (result.exit_code, gateway.submitted) == (1, {})
+    assert "16 bytes; 3 may be sent" in result.stderr
+
+
 def test_say_takes_a_voice_or_a_clip(clip: Path) -> None:
     result = run("say", "Hello!", "--voice", "anna", "--like", clip, "-o", clip.parent / "b.wav")
 
