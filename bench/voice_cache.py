@@ -54,8 +54,9 @@ def _one_after_another(client: httpx.Client, ports: Sequence[int]) -> list[Figur
     voice, first = _timed(lambda: _with_preview(client, _voice(client, clip)))
     (_, spoken), (_, usual) = _job(client, 1, voice=voice), _job(client, 1, voice="en-slt")
     before = _counted(ports, EMBEDDINGS)
-    _, again = _timed(lambda: _ready(client, _voice(client, clip)))
+    other, again = _timed(lambda: _ready(client, _voice(client, clip)))
     embedded = (_counted(ports, EMBEDDINGS) - before)["computed"]
+    _with_preview(client, other)  # which would be counted with what comes next
     return [
         Figure("clip sent to preview spoken", first, "s"),
         Figure("a sentence in that voice then", spoken, "s"),

@@ -1,10 +1,14 @@
 """Fixtures for every suite."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from cli.stack.servers import LocalServers
+
+# As the workers have it (worker/__main__.py), before anything imports numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
