@@ -82,5 +82,7 @@ def running_product(folder: Path, **worker_settings: str) -> Generator[Product]:
 
 @pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with running_product(tmp_path_factory.mktemp("product"), EMOTIVOICE_ENGINE="builtin") as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOTIVOICE_CLIP_HOSTS", "127.0.0.1/32")  # a server of a test stands for a private store
+        with running_product(tmp_path_factory.mktemp("product"), EMOTIVOICE_ENGINE="builtin") as running:
+            yield running
