@@ -41,6 +41,8 @@ def advance(book_id: str, *, books: Books, children: Children) -> bool:
         whether they are all spoken.
     """
     book = books.get(book_id)
+    if book and _at_work_for_long(book, children):
+        return False
     jobs = jobs_of(book, children) if book else {}
     complete = book is not None and spoken(book, jobs)
     if book and book.wanted is Wanted.RENDER and complete:
@@ -53,6 +55,14 @@ def advance(book_id: str, *, books: Books, children: Children) -> bool:
     elif book and state_of(book, jobs) in SETTLED:
         books.settled(book)
     return complete
+
+
+def _at_work_for_long(book: Book, children: Children) -> bool:
+    """Whether the last chapter is not spoken: then nothing is to be done, and the other jobs need not be read."""
+    if book.wanted is not Wanted.RENDER or not book.included:
+        return False
+    [job] = children.jobs([book.included[-1].job])
+    return job is not None and not job.finished
 
 
 def encode_ahead(book_id: str, chapter_jobs: Sequence[str], *, books: Books, children: Children) -> None:

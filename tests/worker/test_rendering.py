@@ -1,11 +1,13 @@
 """A book is rendered: each chapter that needs it becomes a job, whatever happens in between."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from shared.advance import advance
 from shared.books import BookState, Voicing, Wanted
-from shared.jobs import JobKind, JobState, Lane
+from shared.jobs import Job, JobKind, JobState, Lane
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
 from worker.attempt import Verdict
@@ -189,3 +191,21 @@ def test_a_chapter_that_fails_leaves_the_others_alone_and_is_all_that_is_spoken_
 
     assert room.state is BookState.SUCCEEDED
     assert " ".join(room.engine.spoken) == "Please accept this."
+
+
+def test_while_the_last_chapter_is_spoken_the_other_jobs_are_not_read(
+    room: Bookroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.deliver(room.render())
+    first, *_, last = room.chapter_jobs
+    read: list[str] = []
+    real = room.children.jobs
+
+    def noted(ids: Sequence[str]) -> list[Job | None]:
+        read.extend(ids)
+        return real(ids)
+
+    monkeypatch.setattr(room.children, "jobs", noted)
+
+    assert not advance(BOOK_ID, books=room.books, children=room.children)
+    assert (first.id in read, last.id in read) == (False, True)
