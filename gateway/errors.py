@@ -1,10 +1,10 @@
 """From failure to HTTP: one table, and every answer a problem+json (RFC 9457)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -189,12 +189,20 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Return what may be done at the path. Starlette names the methods of the first of its routes only."""
-    routes = cast(list[BaseRoute], request.app.routes)
-    return ", ".join(
-        method
-        for method in _METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    )
+    found: dict[str, bool] = {}  # whether the path as such is meant, and not what an id stands for
+    for method in _METHODS:
+        for route in _routes(request.app):
+            match, child = route.matches({**request.scope, "path_params": {}, "method": method})
+            if match is Match.FULL:
+                found[method] = found.get(method, False) or not child["path_params"]
+    return ", ".join(method for method, meant in found.items() if meant or not any(found.values()))
+
+
+def _routes(app: FastAPI) -> Iterator[BaseRoute]:
+    """Yield each route. FastAPI keeps routers as they were included."""
+    for each in app.routes:
+        router: APIRouter | None = getattr(each, "original_router", None)
+        yield from router.routes if router else [each]
 
 
 def _job_error(_: Request, error: Exception) -> ProblemResponse:

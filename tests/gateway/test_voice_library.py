@@ -331,3 +331,8 @@ def test_a_book_keeps_the_voice_and_shows_it_as_it_was_named(world: World) -> No
 
     assert (shown["voicing"]["voice"], shown["voicing"]["speakers"]) == (voice.id, {"Anna": voice.id})
     assert world.books.books[shown["id"]].voicing.voice == voice.reference
+
+
+def test_the_default_is_no_voice_of_that_id(world: World) -> None:
+    assert world.client.options("/v1/voices/default").headers["Allow"] == "PUT"
+    assert world.client.options(f"/v1/voices/{NOBODY}").headers["Allow"] == "GET, PATCH, DELETE"

@@ -84,12 +84,15 @@ def made(caller: httpx.Client) -> dict[str, list[str]]:
     hooks = [post("/v1/webhooks", json={"url": "https://hooks.example.com/"}) for _ in range(FEW)]
     books = [post("/v1/books", files={"file": (f"{n}.md", b"# One\n\nIt begins.")}) for n in range(FEW)]
     batches = [post("/v1/batches", files={"file": ("a.jsonl", b'{"text": "A line."}')}) for _ in range(FEW)]
+    clip: dict[str, Any] = {"file": ("a.wav", b"no recording"), "options": (None, '{"consent": true}')}
+    voices = [post("/v1/voices", files=clip) for _ in range(FEW)]
     for book in books:
         assert caller.get(f"/v1/books/{book}", params={"wait": 20}).json()["state"] == "ready"
     for book in books[::2]:
         assert caller.post(f"/v1/books/{book}/render", json={}).is_success
     (chapter,) = caller.get(f"/v1/books/{books[0]}").json()["chapters"]
-    return {"job_id": jobs, "webhook_id": hooks, "book_id": books, "chapter_id": [chapter["id"]], "batch_id": batches}
+    made = {"job_id": jobs, "webhook_id": hooks, "book_id": books, "batch_id": batches, "voice_id": voices}
+    return made | {"chapter_id": [chapter["id"]]}
 
 
 def with_dictionaries(ids: dict[str, list[str]], file: Path) -> Path:
