@@ -111,11 +111,11 @@ def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> L
     """Check the clip in the file, and keep what a voice is made of: the clip, and its speaker's embedding."""
     with path.open("rb") as file:
         voice = replace(voice, clip_sha256=hashlib.file_digest(file, "sha256").hexdigest())
-    recording = decode_safely(path, limits=ClipLimits(runtime.settings.max_clip_bytes), check=lease.check)
     with runtime.library.held(f"clip:{voice.clip_sha256}", runtime.settings.lease_seconds) as hold_on:
         if hold_on is None:
             raise BeingChecked
         lease.keep(hold_on)
+        recording = decode_safely(path, limits=ClipLimits(runtime.settings.max_clip_bytes), check=lease.check)
         runtime.library.using(voice.clip_sha256, voice.id)
         known = _known(voice, runtime)
         try:
