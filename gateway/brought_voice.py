@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.dependencies import Services
 from gateway.receiving import fetched
 from gateway.voice_deletion import delete
-from gateway.voice_library import Clip, check_clip, consent_of, new_voice, store_clip
+from gateway.voice_library import Clip, check_clip, consent_of, new_voice, store_clip, tell
 from shared.checking import Offer
 from shared.errors import CloningUnavailable, JobError
 from shared.job_request import JobRequest
@@ -29,6 +29,7 @@ async def with_its_voice(
     voice = new_voice(Clip(url=body.reference_audio_url or ""), job.tenant, consent)
     voice = replace(voice, brought_by=job.id, keep_seconds=job.keep_seconds, job=job.id)
     await _store(voice, body, services)
+    tell("brought", voice)
     # As a long one: its plan prepares the clip first.
     return replace(job, long=True, segments_total=0), replace(request, voice=voice.reference)
 

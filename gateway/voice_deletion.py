@@ -25,8 +25,6 @@ async def delete(voice: LibraryVoice, services: Services) -> None:
         return
     until = time.monotonic() + DELETING_SECONDS
     with suppress(StorageUnavailable, StoreUnavailable, TimeoutError):
-        if await services.voices.default(over.tenant) == over.id:
-            await services.voices.set_default(over.tenant, "")
         await _remove_jobs(over, services)
         await _leave_clip(over, services)
         await _delete(over.folder, services, until=until)

@@ -86,7 +86,7 @@ async def create(clip: Clip, options: VoiceOptions, services: Services, *, key: 
         await delete(voice, services)
         raise
     if owner == voice.job:
-        tell("created", voice, caller)
+        tell("created", voice, key=caller.key)
         return NewVoice(voice, replayed=False)
     await delete(voice, services)
     known = await _voice_of(owner, services)
@@ -133,7 +133,7 @@ async def replace_clip(
     await delete_former(seen[0], services)
     await store_clip(changed, clip, services)
     await _begin_to_check(changed, offer, services)
-    tell("replaced", changed, caller)
+    tell("replaced", changed, key=caller.key)
     return changed
 
 
@@ -173,11 +173,11 @@ async def store_clip(voice: LibraryVoice, clip: Clip, services: Services) -> Non
         )
 
 
-def tell(done: str, voice: LibraryVoice, caller: Caller) -> None:
+def tell(done: str, voice: LibraryVoice, *, key: str = "") -> None:
     """Write a line for the audit."""
     consent = voice.consent.given_by if voice.consent else ""
     facts = {"voice": voice.id, "revision": voice.revision, "tenant": voice.tenant, "consent": consent}
-    audit.info("voice %s", done, extra=facts | {"key": caller.key})
+    audit.info("voice %s", done, extra=facts | {"key": key, "job_id": voice.brought_by})
 
 
 async def _imitating(services: Services) -> Offer:

@@ -14,7 +14,7 @@ from shared.job_store import audio_addresses, patient_client, translated
 from shared.jobs import Job, JobKind, JobState, Lane
 from shared.ports import StepRef
 from shared.voice_library import PREFIX
-from shared.voice_store import voice_key
+from shared.voice_records import voice_key
 
 # A step is suspicious when steps that arrived this much later have been started: a queue is first in, first out.
 OVERTAKEN_SECONDS = 30.0

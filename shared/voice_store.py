@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -16,128 +16,26 @@ from redis.exceptions import LockError
 from shared import records
 from shared.errors import VoiceDeleted
 from shared.job_store import hasty_client, patient_client, translated
-from shared.voice_library import Consent, LibraryVoice, VoiceState, parse
-
-# What the sweeper has to look at, by when: voices, by id; former clips, by reference and SHA-256.
-DUE = "voices:due"
-LOOK_SECONDS = 60.0  # after which a clip that is still being checked, or came with a job, is looked after
-WORK_SECONDS = 3600.0  # by then whoever was at work with a voice has ended, and stored what it had
-
-# Write the record if it is as it was read, with its indexes.
-# KEYS: voice, its tenant's voices, due. ARGV: was, new, id, whether it is listed, look at it when or "",
-#   a former clip or "", when to look at that.
-WRITE = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-if ARGV[4] == '1' then redis.call('ZADD', KEYS[2], 0, ARGV[3]) else redis.call('ZREM', KEYS[2], ARGV[3]) end
-if ARGV[5] == '' then redis.call('ZREM', KEYS[3], ARGV[3]) else redis.call('ZADD', KEYS[3], ARGV[5], ARGV[3]) end
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[3], ARGV[7], ARGV[6]) end
-return 1
-"""
-
-# Note that audio is about to be stored, unless a voice is not any more what it was when the audio was asked for.
-# KEYS: voices, then their indexes. ARGV: key of the object, now, the voices' revisions.
-# Returns 0, or which of the voices it is.
-MADE = """
-local n = #KEYS / 2
-for i = 1, n do
-  local voice = redis.call('GET', KEYS[i])
-  voice = voice and cjson.decode(voice)
-  if not voice or voice.over or voice.revision ~= tonumber(ARGV[2 + i]) then return i end
-end
-for i = 1, n do redis.call('ZADD', KEYS[n + i], ARGV[2], ARGV[1]) end
-return 0
-"""
-
-# A voice does not use the clip any more. KEYS: its users, its embeddings. ARGV: voice. Returns whether nobody does.
-LEAVE = """
-redis.call('SREM', KEYS[1], ARGV[1])
-if redis.call('SCARD', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', KEYS[2])
-return 1
-"""
-
-# Nobody finds the audio that was spoken with a voice any more, nor stores the same, until its objects are deleted.
-# KEYS: its index, garbage. ARGV: first and last place in the index, prefix of audio records, now.
-# Returns the keys of the objects.
-DOOM = """
-local objects = redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2])
-for _, object in ipairs(objects) do
-  local address = string.match(object, '([^/]+)%.[^.]*$') or object -- shared/audio_address.py: audio_key
-  redis.call('SET', ARGV[3] .. address, 'deleting', 'EX', 600)
-  redis.call('ZADD', KEYS[2], ARGV[4], object)
-end
-return objects
-"""
+from shared.voice_library import LibraryVoice, parse
+from shared.voice_records import (
+    DOOM,
+    DUE,
+    LEAVE,
+    MADE,
+    WRITE,
+    audio_key,
+    default_key,
+    doom_arguments,
+    embeddings_key,
+    load,
+    sha256_of,
+    users_key,
+    voice_key,
+    voices_key,
+    write_arguments,
+)
 
 Decide = Callable[[LibraryVoice], LibraryVoice | None]  # None: leave it as it is
-
-
-def voice_key(voice_id: str) -> str:
-    return f"voice:{voice_id}"
-
-
-def voices_key(tenant: str) -> str:
-    """The ids of a tenant's voices."""
-    return records.of_tenant(tenant, "voices")
-
-
-def default_key(tenant: str) -> str:
-    """The voice that speaks the tenant's texts which name none."""
-    return records.of_tenant(tenant, "default_voice")
-
-
-def audio_key(voice_id: str, revision: int) -> str:
-    """Keys of the objects with audio that was spoken with it, by when."""
-    return f"voice:{voice_id}:audio:{revision}"
-
-
-def users_key(clip_sha256: str) -> str:
-    """The voices that are made of the same clip."""
-    return f"clip:{clip_sha256}:voices"
-
-
-def embeddings_key(clip_sha256: str) -> str:
-    """A clip's speaker embeddings, by the keys of their objects."""
-    return f"clip:{clip_sha256}:embeddings"
-
-
-def dump(voice: LibraryVoice) -> str:
-    return json.dumps(asdict(voice), ensure_ascii=False, separators=(",", ":"))
-
-
-def load(raw: str) -> LibraryVoice:
-    fields: dict[str, Any] = json.loads(raw)
-    consent: dict[str, Any] | None = fields.pop("consent")
-    return LibraryVoice(
-        consent=Consent(**consent) if consent else None, problems=tuple(fields.pop("problems")), **fields
-    )
-
-
-def _arguments(raw: str, voice: LibraryVoice) -> dict[str, list[Any]]:
-    listed = int(not voice.over and not voice.brought_by)
-    over, later = _over(raw, voice), time.time() + WORK_SECONDS
-    return {
-        "keys": [voice_key(voice.id), voices_key(voice.tenant), DUE],
-        "args": [raw, dump(voice), voice.id, listed, _due(voice), over, later],
-    }
-
-
-def _due(voice: LibraryVoice) -> str:
-    if voice.over:
-        return str(voice.touched_at)
-    waits = bool(voice.brought_by) or voice.state is VoiceState.CHECKING
-    return str(voice.touched_at + LOOK_SECONDS) if waits else ""
-
-
-def _over(raw: str, voice: LibraryVoice) -> str:
-    was = load(raw) if raw else voice
-    return f"{was.reference} {was.clip_sha256}" if was.revision != voice.revision else ""
-
-
-def _sha256(embedding: str) -> str:
-    """Return whose embedding an object is, by its key (shared.voice_library.embedding_key)."""
-    return embedding.removeprefix("embeddings/").partition(".")[0]
 
 
 def is_own(voice: LibraryVoice | None, tenant: str) -> bool:
@@ -210,20 +108,20 @@ class RedisVoices:
                 if changed is None or changed == voice:
                     return voice
                 changed = replace(changed, touched_at=time.time())
-                if self._write(**_arguments(raw, changed)):
+                if self._write(**write_arguments(raw, changed)):
                     return changed
         return None
 
     def embedding(self, key: str) -> tuple[float, ...] | None:
         """Return what is known by that key of shared.voice_library.embedding_key."""
         with translated():
-            raw = self._redis.hget(embeddings_key(_sha256(key)), key)
+            raw = self._redis.hget(embeddings_key(sha256_of(key)), key)
         return tuple(json.loads(raw)) if raw else None
 
     def keep_embedding(self, key: str, numbers: Sequence[float]) -> None:
         """Keep a clip's embedding, by the key of its object. Tell first who uses the clip: it goes with the last."""
         with translated():
-            self._redis.hset(embeddings_key(_sha256(key)), key, json.dumps(list(numbers)))
+            self._redis.hset(embeddings_key(sha256_of(key)), key, json.dumps(list(numbers)))
 
     def using(self, clip_sha256: str, voice_id: str) -> None:
         """The voice is made of that clip."""
@@ -279,7 +177,7 @@ class RedisVoices:
         The caller deletes them, and tells the job store; what it does not come to, the sweeper does.
         """
         with translated():
-            return self._doom(**_doomed(voice_id, revision, first, most))
+            return self._doom(**doom_arguments(voice_id, revision, first, most))
 
     def forget_revision(self, voice_id: str, revision: int) -> None:
         """Forget which audio was spoken with a former clip; it is gone."""
@@ -355,7 +253,7 @@ class AsyncRedisVoices:
     async def create(self, voice: LibraryVoice) -> bool:
         """Record a new voice; whether its id was free."""
         with translated():
-            return bool(await self._write(**_arguments("", replace(voice, touched_at=time.time()))))
+            return bool(await self._write(**write_arguments("", replace(voice, touched_at=time.time()))))
 
     async def get(self, voice_id: str) -> LibraryVoice | None:
         with translated():
@@ -371,7 +269,7 @@ class AsyncRedisVoices:
                 if changed is None or changed == voice:
                     return voice
                 changed = replace(changed, touched_at=time.time())
-                if await self._write(**_arguments(raw, changed)):
+                if await self._write(**write_arguments(raw, changed)):
                     return changed
         return None
 
@@ -405,12 +303,7 @@ class AsyncRedisVoices:
 
     async def doom(self, voice_id: str, revision: int, *, first: int, most: int) -> list[str]:
         with translated():
-            return await self._doom(**_doomed(voice_id, revision, first, most))
+            return await self._doom(**doom_arguments(voice_id, revision, first, most))
 
     async def close(self) -> None:
         await self._redis.aclose()
-
-
-def _doomed(voice_id: str, revision: int, first: int, most: int) -> dict[str, list[Any]]:
-    keys = [audio_key(voice_id, revision), records.GARBAGE]
-    return {"keys": keys, "args": [first, first + most - 1, records.audio_record_key(""), time.time()]}

@@ -21,7 +21,8 @@ from shared.voice_library import (
     parse,
     revision_folder,
 )
-from shared.voice_store import LOOK_SECONDS, WORK_SECONDS, Decide
+from shared.voice_records import LOOK_SECONDS, WORK_SECONDS
+from shared.voice_store import Decide
 from sweeper import emptying
 from sweeper.emptying import emptied
 

@@ -26,7 +26,9 @@ class InMemoryVoices:
 
     def change(self, voice_id: str, decide: Decide) -> LibraryVoice | None:
         if voice := self.voices.get(voice_id):
-            self.voices[voice_id] = decide(voice) or voice
+            changed = self.voices[voice_id] = decide(voice) or voice
+            if changed.over and self.defaults.get(changed.tenant) == voice_id:
+                del self.defaults[changed.tenant]
         return self.voices.get(voice_id)
 
     def embedding(self, key: str) -> tuple[float, ...] | None:

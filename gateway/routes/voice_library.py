@@ -156,7 +156,7 @@ async def delete_voice(voice_id: str, services: ServicesDep, caller: VoicesDep) 
     """Delete a voice of your own, its clip, all that was made of it, and the audio that was spoken with it."""
     voice = await own_voice(voice_id, services, caller)
     await voice_deletion.delete(voice, services)
-    tell("deleted", voice, caller)
+    tell("deleted", voice, key=caller.key)
 
 
 def _answer(body: LibraryVoiceStatus, *, status_code: int, headers: dict[str, str]) -> Response:

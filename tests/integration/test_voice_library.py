@@ -17,7 +17,8 @@ from shared.children import RedisChildJobs
 from shared.object_store import S3ObjectStore
 from shared.settings import SharedSettings
 from shared.sweep_store import RedisSweepStore
-from shared.voice_store import WORK_SECONDS, RedisVoices
+from shared.voice_records import WORK_SECONDS
+from shared.voice_store import RedisVoices
 from sweeper.voices import VoiceCare
 from tests.api import Json
 from tests.integration.conftest import RunningFleet

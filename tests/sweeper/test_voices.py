@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs import NO_TENANT, Failure, Job, JobState, Lane
 from shared.voice_library import LibraryVoice, VoiceState, ended
-from shared.voice_store import LOOK_SECONDS, WORK_SECONDS
+from shared.voice_records import LOOK_SECONDS, WORK_SECONDS
 from sweeper.voices import NOT_CHECKED, VoiceCare
 from tests.fake_voices import InMemoryVoices
 from tests.fakes import InMemoryObjectStore
