@@ -132,6 +132,7 @@ def summary(rows: Sequence[Row]) -> list[Figure]:
         Figure("similarity before, mean", mean(row.before for row in rows), ""),
         Figure("similarity after, mean", mean(row.after for row in rows), ""),
         Figure("the same voice, mean", mean(row.ceiling for row in rows), ""),
+        Figure("pairs as alike as one voice before", sum(row.before >= row.ceiling for row in rows), ""),
         Figure("least rise of a pair", least, "", "> 0", least > 0),
         Figure("in the other language, before", mean(row.other_language[0] for row in rows), ""),
         Figure("in the other language, after", mean(row.other_language[1] for row in rows), ""),
@@ -152,6 +153,7 @@ def _alike(one: Waveform, other: Waveform) -> float:
 
 def _print(rows: Sequence[Row]) -> None:
     table = Table("", "before", "after", "same voice", "word errors before", "after", "search", title="Similarity")
+    table.columns[0].no_wrap = True
     for row in rows:
         errors = [f"{rate:.2f}" for rate in row.errors] if row.errors else ["", ""]
         alike = [f"{value:.2f}" for value in (row.before, row.after, row.ceiling)]
