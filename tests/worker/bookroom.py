@@ -7,6 +7,7 @@ from shared.children import child_id
 from shared.jobs import Job, JobKind, JobState, Lane, SpeechRequest
 from tests.engines import ObedientEngine
 from tests.fake_books import BOOK_ID, InMemoryBooks, InMemoryChildren, chapter_of, new_book, with_texts
+from tests.fake_voices import InMemoryVoices
 from tests.fakes import CATALOGUE, InMemoryJobStore, InMemoryObjectStore, InMemoryQueue
 from worker.attempt import Ending, attempt
 from worker.runtime import Runtime
@@ -30,8 +31,16 @@ class Bookroom:
     def __post_init__(self) -> None:
         self.children = InMemoryChildren(self.jobs, self.queue)
         self.jobs.announced = replace(CATALOGUE, blends=False)
+        self.voices = InMemoryVoices()
         self.runtime = Runtime(
-            WorkerSettings(), self.jobs, self.objects, self.queue, self.engine, children=self.children, books=self.books
+            WorkerSettings(),
+            self.jobs,
+            self.objects,
+            self.queue,
+            self.engine,
+            voices=self.voices,
+            children=self.children,
+            books=self.books,
         )
 
     @property

@@ -15,6 +15,7 @@ from shared.books import BookState, Wanted
 from shared.jobs import JOIN, PLAN, JobKind, JobState
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
+from tests.worker.voiced import add_ready_voice
 from worker import encoding
 
 
@@ -54,6 +55,18 @@ def test_every_format_is_made_and_what_is_alike_is_encoded_once(room: Bookroom) 
         assert archive.read("mimetype") == b"application/epub+zip"
     assert room.edition("vtt").startswith(b"WEBVTT")
     assert sum(key.endswith(".m4a") for key in room.objects.objects) == len(TEXTS)
+
+
+def test_what_a_library_voice_speaks_goes_with_it_but_for_the_finished_edition(room: Bookroom) -> None:
+    voice = add_ready_voice(room)
+    room.books.change(BOOK_ID, lambda book: replace(book, voicing=replace(book.voicing, voice=voice.reference)))
+
+    rendered(room)
+
+    noted = {key for key in room.objects.objects if key in room.voices.spoken[voice.reference]}
+    spoken = {key for key in room.objects.objects if key.startswith("audio/")}
+    assert {key.rpartition(".")[2] for key in noted} == {"flac", "m4a"}
+    assert spoken - noted == {key for key in spoken if key.endswith(".m4b")}
 
 
 def test_an_edition_counts_for_no_usage_and_no_audio(room: Bookroom) -> None:

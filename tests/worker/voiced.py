@@ -9,6 +9,7 @@ from functools import cache
 from audio.encoding import encode
 from shared.jobs import NO_TENANT
 from shared.voice_library import LibraryVoice, clip_key, embedding_key, source_key
+from tests.worker.bookroom import Bookroom
 from tests.worker.conftest import World
 from voices.encoder import load_encoder
 from worker.engine import EngineOptions, Utterance, load_engine
@@ -26,7 +27,7 @@ def clip_file(voice: str = "en-slt", text: str = TEXT) -> bytes:
     return encode(waveform, format="wav", sample_rate=16_000)
 
 
-def add_voice(world: World, voice_id: str = VOICE, *, file: bytes = b"", **fields: object) -> LibraryVoice:
+def add_voice(world: World | Bookroom, voice_id: str = VOICE, *, file: bytes = b"", **fields: object) -> LibraryVoice:
     """Record a voice whose clip has come, and is not checked yet."""
     voice = LibraryVoice(voice_id, NO_TENANT, time.time(), **fields)  # pyright: ignore[reportArgumentType]
     world.voices.voices[voice_id] = voice
@@ -35,7 +36,7 @@ def add_voice(world: World, voice_id: str = VOICE, *, file: bytes = b"", **field
     return voice
 
 
-def add_ready_voice(world: World, voice_id: str = VOICE, *, revision: int = 1) -> LibraryVoice:
+def add_ready_voice(world: World | Bookroom, voice_id: str = VOICE, *, revision: int = 1) -> LibraryVoice:
     """Record a voice whose clip was checked."""
     data = clip_file()
     sha256 = hashlib.sha256(data).hexdigest()
@@ -46,5 +47,5 @@ def add_ready_voice(world: World, voice_id: str = VOICE, *, revision: int = 1) -
     return voice
 
 
-def put(world: World, key: str, data: bytes) -> None:
+def put(world: World | Bookroom, key: str, data: bytes) -> None:
     world.objects.put(key, io.BytesIO(data), length=len(data), content_type="application/octet-stream")
