@@ -23,6 +23,8 @@ def test_words_that_are_wrong_missing_or_too_many_are_counted(heard: str, count:
         (Row("en-rms", "en-slt", 0.6, 0.59, 0.95, (0.5, 0.6), (0.1, 0.1), 5.0), ["least rise of a pair"]),
         (Row("en-rms", "en-slt", 0.6, 0.7, 0.95, (0.5, 0.6), (0.1, 0.21), 5.0), ["most word errors more"]),
         (Row("zh-male-1", "zh-male-2", 0.6, 0.7, 0.95, (0.5, 0.6), None, 5.0), []),
+        (Row("zh-male-1", "zh-male-2", 0.98, 0.98, 0.95, (0.5, 0.6), None, 5.0), []),
+        (Row("zh-male-1", "zh-male-2", 0.98, 0.97, 0.95, (0.5, 0.6), None, 5.0), ["least rise of these"]),
     ],
 )
 def test_one_pair_that_misses_a_bar_is_enough(row: Row, missed: list[str]) -> None:
