@@ -8,6 +8,7 @@ import pytest
 from shared.advance import advance
 from shared.books import BookState, Voicing, Wanted
 from shared.jobs import Job, JobKind, JobState, Lane
+from shared.voice_library import LibraryVoice
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
 from worker.attempt import Verdict
@@ -209,3 +210,54 @@ def test_while_the_last_chapter_is_spoken_the_other_jobs_are_not_read(
 
     assert not advance(BOOK_ID, books=room.books, children=room.children)
     assert (first.id in read, last.id in read) == (False, True)
+
+
+VOICE = "voice-01a00000-0000-7000-8000-000000000001"
+
+
+def with_library_voice(room: Bookroom, *, revision: int) -> None:
+    """Give the book's owner a voice of their own, which is ready; the book was set to its first revision."""
+    room.voices.voices[VOICE] = LibraryVoice(VOICE, "default", 0.0, revision=revision, checked=revision)
+    voicing = replace(room.book.voicing, dialogue_voice=f"{VOICE}@1", speakers={"Anna": f"{VOICE}@1"})
+    room.books.put(replace(room.book, voicing=voicing))
+
+
+def test_an_owner_s_voice_speaks_as_it_is_now_and_what_it_spoke_before_is_spoken_again(room: Bookroom) -> None:
+    with_library_voice(room, revision=1)
+    room.deliver(room.render())
+    before = {chapter.job for chapter in room.book.chapters}
+    with_library_voice(room, revision=2)
+
+    room.deliver(room.render())
+
+    voicing = room.book.voicing
+    assert (voicing.dialogue_voice, voicing.speakers) == (f"{VOICE}@2", {"Anna": f"{VOICE}@2"})
+    assert not before & {chapter.job for chapter in room.book.chapters}
+
+
+def test_a_voice_that_is_gone_fails_the_render_before_anything_is_spoken(room: Bookroom) -> None:
+    with_library_voice(room, revision=1)
+    del room.voices.voices[VOICE]
+
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.code == "unknown_voice"
+    assert not [job for job in room.jobs.jobs.values() if job.kind is JobKind.CHAPTER]
+
+
+def test_a_mark_may_name_a_voice_of_the_owner_s(room: Bookroom) -> None:
+    with_library_voice(room, revision=1)
+    room.rewrite("1", f"[voice: {VOICE}]It begins.")
+    room.deliver(room.render())
+    assert room.jobs.jobs[room.book.chapters[0].job].state is JobState.QUEUED
+
+    room.rewrite("1", f"[voice: {VOICE[:-1]}2]It begins.")
+    job_id = room.render()
+    room.deliver(job_id)
+
+    failure = room.jobs.jobs[job_id].failure
+    assert failure
+    assert failure.code == "invalid_mark"
