@@ -34,7 +34,9 @@ def test_a_request_of_an_earlier_version_has_neutral_controls() -> None:
 
 
 def test_audio_of_an_earlier_version_has_no_phonemes_and_no_warnings() -> None:
-    assert records.load_audio(without(AUDIO, "phonemes", "warnings", "voices")) == replace(AUDIO, phonemes="", warnings=())
+    assert records.load_audio(without(AUDIO, "phonemes", "warnings", "voices")) == replace(
+        AUDIO, phonemes="", warnings=()
+    )
 
 
 def test_a_catalogue_of_an_earlier_version_offers_no_controls_and_no_blends() -> None:
