@@ -24,7 +24,7 @@ from gateway.voice_schemas import (
 )
 from gateway.voice_showing import changed_by, status
 from shared.audio_formats import FORMATS
-from shared.errors import JobNotFound, PreviewNotReady, VoiceFailed, VoiceNotFound
+from shared.errors import AudioExpired, JobNotFound, PreviewNotReady, VoiceFailed, VoiceNotFound
 from shared.jobs import JobState
 from shared.voice_library import VoiceState, as_named
 
@@ -141,8 +141,8 @@ async def get_preview(  # noqa: PLR0913, PLR0917 - what a request may say
         raise VoiceFailed(voice.id, voice.problems)
     try:
         view = await own_job(voice.job, services, caller)
-    except JobNotFound:  # it is recorded after the voice
-        raise PreviewNotReady(voice.id) from None
+    except JobNotFound:  # it is recorded after the voice; and it may have been removed, as any job
+        raise PreviewNotReady(voice.id) if voice.state is VoiceState.CHECKING else AudioExpired from None
     if view.job.state in (JobState.QUEUED, JobState.RUNNING):
         raise PreviewNotReady(voice.id)
     audio = await delivery.audio_of(view, services)

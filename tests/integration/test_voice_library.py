@@ -14,6 +14,7 @@ from redis import Redis
 from audio.encoding import encode
 from audio.waveform import silence
 from shared.children import RedisChildJobs
+from shared.jobs import JobState
 from shared.object_store import S3ObjectStore
 from shared.settings import SharedSettings
 from shared.sweep_store import RedisSweepStore
@@ -230,6 +231,18 @@ def test_a_job_may_bring_its_clip_which_goes_with_it(fleet: RunningFleet, stores
     assert {*objects.keys("")} - before == {upload["key"]}
     swept(stores, later=WORK_SECONDS + 1)
     assert told_of(redis, job["request"]["voice"].removeprefix("voice-")) == []
+
+
+def test_its_preview_stays_as_long_as_the_voice(fleet: RunningFleet, stores: SharedSettings, voice: str) -> None:
+    url, years_later = stores.redis_url.get_secret_value(), time.time() + 10 * 365 * 86400
+    found = RedisVoices(url).get(voice)
+    assert found
+
+    assert RedisSweepStore(url).expire(found.job, now=years_later) is JobState.SUCCEEDED
+
+    assert fleet.api.http.get(f"/v1/voices/{voice}/preview").status_code == 200
+    fleet.api.http.delete(f"/v1/jobs/{found.job}")
+    assert problem(fleet.api.http.get(f"/v1/voices/{voice}/preview")) == (410, "audio_expired")
 
 
 def test_a_voice_sent_twice_with_one_key_is_one(fleet: RunningFleet) -> None:
