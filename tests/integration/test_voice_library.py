@@ -253,3 +253,21 @@ def test_a_voice_sent_twice_with_one_key_is_one(fleet: RunningFleet) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert problem(send(fleet, clip_file("en-rms"), **{"Idempotency-Key": key})) == (409, "idempotency_conflict")
     fleet.api.http.delete(f"/v1/voices/{first.json()['id']}")
+
+
+def test_a_voice_that_is_deleted_while_it_speaks_leaves_nothing(fleet: RunningFleet, stores: SharedSettings) -> None:
+    objects = S3ObjectStore(stores)
+    before = {*objects.keys("")}
+    voice = made(fleet)["id"]
+    fleet.gate.close()
+    job_id = fleet.api.submit(f"wait {uuid.uuid4().hex}", voice=voice)
+    fleet.api.running(job_id)
+
+    assert fleet.api.http.delete(f"/v1/voices/{voice}").status_code == 204
+    fleet.gate.open()
+
+    job = fleet.api.finished(job_id)
+    assert (job["state"], job["error"]["code"]) == ("failed", "voice_deleted")
+    assert problem(audio(fleet, job)) == (410, "voice_deleted")
+    swept(stores, later=WORK_SECONDS + 1)
+    assert {*objects.keys("")} <= before
