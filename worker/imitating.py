@@ -88,7 +88,7 @@ def _imitated(voice: LibraryVoice, runtime: Runtime) -> Imitation:
 
     leave_engine()  # nobody need wait for this job meanwhile
     waveform = decode(io.BytesIO(b"".join(runtime.objects.read(clip_key(voice.id, voice.revision)))))
-    clip = ReferenceClip(waveform, embedding_of(voice, waveform, runtime))
+    clip = ReferenceClip(waveform, embedding_of(voice, waveform, runtime), voice.language)
     if runtime.shared:
         return runtime.shared.imitate(clip)
     assert isinstance(runtime.engine, Imitates)

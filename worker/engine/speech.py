@@ -26,6 +26,7 @@ class ReferenceClip:
 
     waveform: Waveform  # one speaker, trimmed, 3 to 30 s
     embedding: tuple[float, ...]  # (256,) of voices.encoder, unit length
+    language: str = ""  # BCP 47, of what will mostly be spoken like it; "" where nobody said
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,13 @@ class BuiltinEngine:
         return [self._speak(utterance) for utterance in utterances]
 
     def imitate(self, clip: ReferenceClip, *, voice: str | None = None) -> Imitation:
-        """Return how to speak like the clip, beginning with this voice, or else with the one nearest to it."""
-        return self._imitator.imitate(clip, self._voice(voice).id if voice else None)
+        """Return how to speak like the clip, beginning with this voice, or else with the nearest of its language."""
+        return self._imitator.imitate(clip, [self._voice(voice).id] if voice else self._at_home(clip.language))
+
+    def _at_home(self, language: str) -> list[str]:
+        """Return the voices of the language; all, if there is none: a voice's other language sounds less like it."""
+        home = language.partition("-")[0].lower()
+        return [voice.id for voice in self._voices.values() if voice.home == home] or [*self._voices]
 
     def _sentence(self, voice: BuiltinVoice) -> Waveform:
         return self._speak(Utterance(SENTENCE[voice.home], voice.id)).waveform

@@ -145,14 +145,14 @@ class Imitator:
         embeddings = load_encoder().embed_all(list(spoken.values()))
         return {voice: (sentence, each) for (voice, sentence), each in zip(spoken.items(), embeddings, strict=True)}
 
-    def imitate(self, clip: ReferenceClip, voice: str | None) -> Imitation:
-        """Return how to speak like the clip, beginning with this voice or else with the nearest.
+    def imitate(self, clip: ReferenceClip, among: Sequence[str]) -> Imitation:
+        """Return how to speak like the clip, beginning with the nearest of these voices.
 
         Its numbers are those of a `Likeness`, or none where the voice as it is comes nearer than all that was tried.
         """
         wanted = np.array(clip.embedding, np.float32)
         near = {name: similarity(embedding, wanted) for name, (_, embedding) in self._voices.items()}
-        voice = voice or max(near, key=lambda name: near[name])
+        voice = max(among, key=lambda name: near[name])
         sentence, _ = self._voices[voice]
         try:
             found, score = _search(sentence, clip.waveform, wanted)

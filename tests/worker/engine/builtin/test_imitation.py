@@ -47,6 +47,15 @@ def imitation_of(engine: BuiltinEngine, reference: str, home: str) -> Imitation:
     return engine.imitate(clip_of(engine, reference), voice=home)
 
 
+@pytest.mark.parametrize(
+    ("language", "home"), [("en", "en"), ("en-GB", "en"), ("zh-CN", "zh"), ("fr", "zh"), ("", "zh")]
+)
+def test_it_begins_with_a_voice_of_the_language_that_it_is_for(engine: BuiltinEngine, language: str, home: str) -> None:
+    clip = replace(clip_of(engine, "zh-male-1"), language=language)
+
+    assert engine.imitate(clip).voice[:2] == home
+
+
 def alike(one: Speech, other: Speech) -> float:
     first, second = load_encoder().embed_all([one.waveform, other.waveform])
     return similarity(first, second)
