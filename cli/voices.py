@@ -41,7 +41,7 @@ app = typer.Typer(
 VoiceId = Annotated[str, typer.Argument(metavar="ID", help="The voice's id, as `list` shows it.")]
 ClipSource = Annotated[str, typer.Argument(metavar="FILE|URL", help="3 to 30 seconds of one person who speaks.")]
 Name = Annotated[str | None, typer.Option(help="What you call it.")]
-Language = Annotated[str | None, typer.Option(help="Of its preview, such as en or zh.")]
+Language = Annotated[str | None, typer.Option(help="In which it will mostly speak, and its preview: en or zh.")]
 Description = Annotated[str | None, typer.Option(help="A note for people.")]
 Preview = Annotated[
     str | None, typer.Option("--preview", metavar="FILE", help="Where to write the sentence that it says, an MP3.")

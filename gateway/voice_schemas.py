@@ -31,7 +31,10 @@ class VoiceOptions(ClipOptions):
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     name: Name = Field(default="", description="What you call it; jobs name it by its id.")
-    language: Language = Field(default="", description="Of the preview: zh or en, which it is by default.")
+    language: Language = Field(
+        default="",
+        description="In which it will mostly speak: zh or en. So does its preview, which is in en by default.",
+    )
     description: Description = ""
 
 
@@ -66,7 +69,7 @@ class VoiceChange(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Name | None = None
-    language: Language | None = Field(default=None, description="Of the next preview.")
+    language: Language | None = Field(default=None, description="It counts from the next clip on.")
     description: Description | None = None
 
 

@@ -37,7 +37,7 @@ class LibraryVoice:
     tenant: str
     created_at: float
     name: str = ""
-    language: str = ""  # BCP 47; of the preview
+    language: str = ""  # BCP 47; in which it will mostly speak, as its preview does
     description: str = ""
     consent: Consent | None = None
     revision: int = 1  # grows with each new clip
