@@ -33,7 +33,7 @@ class VoiceOptions(ClipOptions):
     name: Name = Field(default="", description="What you call it; jobs name it by its id.")
     language: Language = Field(
         default="",
-        description="In which it will mostly speak: zh or en. So does its preview, which is in en by default.",
+        description="In which it will mostly speak, zh or en. Its preview is in en by default.",
     )
     description: Description = ""
 
