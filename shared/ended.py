@@ -21,7 +21,7 @@ JOB_SECONDS = Histogram(
 )
 CHARACTERS = Counter("emotivoice_characters_total", "Characters of jobs that succeeded", ["lane", "tenant"])
 JOB_AUDIO_SECONDS = Counter(
-    "emotivoice_job_audio_seconds_total", "Seconds of audio of jobs that succeeded", ["lane", "tenant"]
+    "emotivoice_job_audio_seconds_total", "Seconds of audio of spoken jobs that succeeded", ["lane", "tenant"]
 )
 
 
@@ -32,7 +32,8 @@ def job_ended(job: Job) -> None:
     if job.state is JobState.SUCCEEDED and job.finished_at:
         JOB_SECONDS.labels(job.lane).observe(max(job.finished_at - job.created_at, 0))
         CHARACTERS.labels(job.lane, job.tenant).inc(job.characters)
-        JOB_AUDIO_SECONDS.labels(job.lane, job.tenant).inc(job.audio_seconds)
+        if job.speaks:  # what is encoded, or put together, was counted when it was spoken
+            JOB_AUDIO_SECONDS.labels(job.lane, job.tenant).inc(job.audio_seconds)
     audit.info("job ended", extra=_facts(job, code))
 
 
@@ -43,6 +44,7 @@ def _facts(job: Job, code: str) -> dict[str, object]:
         "tenant": job.tenant,
         "trace_id": trace_id(job.trace),
         "lane": job.lane,
+        "kind": job.kind,
         "state": job.state,
         "code": code,
         "characters": job.characters,

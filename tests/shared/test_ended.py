@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from shared.ended import job_ended
-from shared.jobs import Failure, Job, JobState, Lane
+from shared.jobs import Failure, Job, JobKind, JobState, Lane
 from shared.logging import JsonFormatter
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -32,11 +32,12 @@ def test_one_line_has_all_that_an_audit_asks_for(caplog: pytest.LogCaptureFixtur
     line = told(DONE, caplog)
 
     assert (line["logger"], line["message"], line["level"]) == ("emotivoice.audit", "job ended", "info")
-    assert {name: line[name] for name in ("job_id", "tenant", "trace_id", "lane", "state", "code")} == {
+    assert {name: line[name] for name in ("job_id", "tenant", "trace_id", "lane", "kind", "state", "code")} == {
         "job_id": "j",
         "tenant": "radio",
         "trace_id": TRACE,
         "lane": "bulk",
+        "kind": "speech",
         "state": "succeeded",
         "code": "",
     }
@@ -62,6 +63,16 @@ def test_what_succeeded_counts_with_its_characters_and_its_audio() -> None:
     assert sample("emotivoice_characters_total", **by) == 120
     assert sample("emotivoice_job_audio_seconds_total", **by) == 8.0
     assert sample("emotivoice_job_seconds_sum", lane="bulk") == before + 10.0
+
+
+@pytest.mark.parametrize("kind", [JobKind.ENCODING, JobKind.EDITION])
+def test_what_was_spoken_counts_once_however_often_it_is_encoded(kind: JobKind) -> None:
+    by = {"lane": "assembly", "tenant": "author"}
+
+    job_ended(replace(DONE, tenant="author", lane=Lane.ASSEMBLY, kind=kind))
+
+    assert sample("emotivoice_job_audio_seconds_total", **by) == 0
+    assert sample("emotivoice_jobs_finished_total", **by, state="succeeded", code="") > 0
 
 
 def test_what_failed_counts_by_its_code_and_nothing_else() -> None:
