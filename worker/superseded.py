@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from shared.books import Book, BookState, state_of
@@ -54,13 +54,17 @@ class Superseded:
         current = book.job_ids
         if state_of(book, dict(zip(current, self._children.jobs(current), strict=True))) is not BookState.SUCCEEDED:
             return
-        for job_id in self._former(book_id, set(current)):
+        for job_id in self._former(book):
             self._records.remove(job_id, now=time.time())
 
-    def _former(self, book_id: str, current: Set[str]) -> Iterator[str]:
-        after = ""
-        while ids := self._children.page(book_id, after=after, limit=PAGE):
-            for job in self._children.jobs(ids):
+    def _former(self, book: Book) -> Iterator[str]:
+        """Yield the jobs of former editions of the book, for as long as it is as it was."""
+        current, after = set(book.job_ids), ""
+        while ids := self._children.page(book.id, after=after, limit=PAGE):
+            jobs = self._children.jobs(ids)
+            if self._books.get(book.id) != book:  # it is made anew: what has ended since may be of its new editions
+                return
+            for job in jobs:
                 if job and job.kind in OF_EDITIONS and job.finished and job.id not in current:
                     yield job.id
             after = ids[-1]

@@ -83,6 +83,25 @@ def test_nothing_goes_while_an_edition_is_being_made(room: Bookroom) -> None:
     assert former in jobs_of(room, JobKind.EDITION)
 
 
+def test_nothing_goes_of_a_book_that_is_made_anew_meanwhile(room: Bookroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    superseded, room.runtime = room.runtime.superseded, replace(room.runtime, superseded=None)
+    rendered(room, "m4b")
+    room.rewrite("2", "Another second chapter.")
+    rendered(room, "m4b")
+    page = room.children.page
+
+    def while_it_is_rendered(parent: str, *, after: str, limit: int) -> list[str]:
+        monkeypatch.undo()
+        rendered(room, "m4b", "mp3")
+        return page(parent, after=after, limit=limit)
+
+    monkeypatch.setattr(room.children, "page", while_it_is_rendered)
+    assert superseded
+    superseded.let_go(BOOK_ID)
+
+    assert {edition.job for edition in room.book.editions} < jobs_of(room, JobKind.EDITION)
+
+
 def test_an_edition_is_made_also_when_the_former_can_t_be_let_go(room: Bookroom) -> None:
     away = Superseded(room.books, room.children, Records(room, away=True))
     room.runtime = replace(room.runtime, superseded=away)
