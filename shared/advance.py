@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from shared.book_store import Decide
-from shared.books import Book, BookState, Edition, Wanted, fingerprint, spoken, state_of, usable
+from shared.books import Book, BookState, Edition, Wanted, chapter_fingerprint, fingerprint, spoken, state_of, usable
 from shared.children import child_id
 from shared.edition_order import chapter_format, edition_order, encoding_order, with_edition
 from shared.jobs import Job, JobKind, JobState, Lane, SpeechRequest
@@ -66,11 +66,16 @@ def _at_work_for_long(book: Book, children: Children) -> bool:
 
 
 def encode_ahead(book_id: str, chapter_jobs: Sequence[str], *, books: Books, children: Children) -> None:
-    """Have those chapters encoded that are spoken, before the editions need them. If it fails, these do it."""
+    """Have those chapters encoded that are spoken as they are wanted, before the editions need them.
+
+    If it fails, these do it.
+    """
     book = books.get(book_id)
     if book is None or book.wanted is not Wanted.RENDER:
         return
-    wanted = {chapter.job: chapter for chapter in book.included}
+    known = set(chapter_jobs)
+    included = [chapter for chapter in book.included if chapter.job in known]
+    wanted = {one.job: one for one in included if one.spoken_as == chapter_fingerprint(book, one)}
     for job in children.jobs([one for one in chapter_jobs if one in wanted]):
         if job is None or job.state is not JobState.SUCCEEDED:
             continue

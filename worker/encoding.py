@@ -17,7 +17,7 @@ from shared import jobs as lifecycle
 from shared import tracing
 from shared.audio_address import audio_key
 from shared.audio_formats import FORMATS
-from shared.books import fingerprint
+from shared.books import Wanted, fingerprint
 from shared.edition_order import EditionOrder, SpokenChapter, chapter_format, load_order
 from shared.errors import AudioMissing, EditionImpossible
 from shared.jobs import Audio, Job, Outcome, SpeechRequest
@@ -25,6 +25,7 @@ from worker.attempt import enqueue_next
 from worker.claims import Claims
 from worker.files import fetched, stored
 from worker.lease import Lease, StepLost
+from worker.rendering import stores
 from worker.runtime import Runtime
 from worker.spoken_chapters import audio_of, speak_again
 
@@ -83,7 +84,16 @@ def encode_for_edition(request: SpeechRequest, lease: Lease, runtime: Runtime) -
 
 
 def encode_ahead(request: SpeechRequest, lease: Lease, runtime: Runtime) -> None:
-    """Encode the chapter of a job of its own. Raises what `encode_for_edition` does."""
+    """Encode the chapter of a job of its own, unless its book is not wanted any more: then nobody needs it.
+
+    Raises what `encode_for_edition` does.
+    """
+    job, _ = lease.started
+    books, children = stores(runtime)
+    book = books.get(job.parent)
+    if book is None or book.wanted is not Wanted.RENDER:  # it was paused, or deleted, while the job was made
+        children.cancel(job.id)
+        raise StepLost(Outcome.JOB_FINISHED)
     order = load_order(request)
     spoken = audio_of(order.chapters[0], runtime)
     (chapter,) = _chapters(order, source_rate=spoken.sample_rate)

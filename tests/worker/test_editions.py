@@ -12,6 +12,7 @@ import pytest
 from books.editions import EncodedChapter
 from shared.advance import advance
 from shared.books import BookState, Wanted
+from shared.edition_order import load_order
 from shared.jobs import JOIN, PLAN, JobKind, JobState
 from tests.fake_books import BOOK_ID
 from tests.worker.bookroom import TEXTS, Bookroom
@@ -314,6 +315,36 @@ def test_of_a_paused_book_nothing_is_encoded_ahead(room: Bookroom) -> None:
 
     assert room.states() == [JobState.SUCCEEDED] * len(TEXTS)  # what was in hand came to its end
     assert not ahead(room)
+
+
+@pytest.mark.parametrize("wanted", [Wanted.PAUSE, Wanted.CANCEL, None])
+def test_nothing_is_encoded_ahead_of_a_book_that_is_not_wanted_any_more(
+    room: Bookroom, monkeypatch: pytest.MonkeyPatch, wanted: Wanted | None
+) -> None:
+    encoded = count_encodings(monkeypatch)
+    room.render("mp3")
+    while not ahead(room):
+        room.work_off(most=1)
+    if wanted:
+        room.books.put(replace(room.book, wanted=wanted))
+    else:
+        room.books.forget(room.book)  # while the job was made: nobody saw it to remove it
+
+    room.deliver(*ahead(room))
+
+    assert [room.jobs.jobs[one].state for one in ahead(room)] == [JobState.CANCELLED]
+    assert not encoded
+
+
+def test_a_chapter_that_was_rewritten_meanwhile_is_not_encoded_ahead(room: Bookroom) -> None:
+    room.deliver(room.render("mp3"))
+    room.rewrite("1", "Another first chapter.")
+    room.work_off()
+
+    assert room.states() == [JobState.SUCCEEDED] * len(TEXTS)
+    orders = [load_order(room.jobs.requests[one]) for one in ahead(room)]
+    assert "One" not in [order.chapters[0].title for order in orders]
+    assert "Two" in [order.chapters[0].title for order in orders]
 
 
 def count_encodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
