@@ -116,6 +116,7 @@ def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> L
             raise BeingChecked
         lease.keep(hold_on)
         recording = decode_safely(path, limits=ClipLimits(runtime.settings.max_clip_bytes), check=lease.check)
+        _tell_its_clip(voice, runtime)
         runtime.library.using(voice.clip_sha256, voice.id)
         known = _known(voice, runtime)
         try:
@@ -127,6 +128,18 @@ def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> L
             _keep(clip.embedding, voice, runtime)
     size = _put(clip_key(voice.id, voice.revision), encoded(clip.waveform), "audio/flac", runtime)
     return _record(replace(voice, report=_measured(clip.report), clip_bytes=size), runtime)
+
+
+def _tell_its_clip(voice: LibraryVoice, runtime: Runtime) -> None:
+    """Record what the voice's clip is before anything is kept of it: whoever deletes the voice deletes that too."""
+
+    def told(now: LibraryVoice) -> LibraryVoice | None:
+        wanted = not now.over and now.revision == voice.revision
+        return replace(now, clip_sha256=voice.clip_sha256) if wanted else None
+
+    now = runtime.library.change(voice.id, told)
+    if now is None or now.over or now.revision != voice.revision:
+        raise VoiceDeleted(voice.id)
 
 
 def _measured(report: clips.ClipReport) -> dict[str, float]:

@@ -246,6 +246,23 @@ def test_nothing_is_left_of_a_clip_whose_voice_went_while_it_was_checked(
     assert world.voices.voices[VOICE].checked == 0
 
 
+def test_a_check_that_does_not_end_leaves_a_word_of_the_clip_for_who_deletes_the_voice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_voice(world)
+
+    def fail(*_: object, **__: object) -> object:
+        raise RuntimeError("the worker breaks down")
+
+    monkeypatch.setattr(voice_clips.clips, "checked", fail)
+    job_id = world.submit("A preview.", long=True, voice=SPOKEN)
+    world.deliver(job_id, PLAN)
+
+    voice = world.voices.voices[VOICE]
+    assert voice.state is VoiceState.CHECKING
+    assert world.voices.users == {voice.clip_sha256: {VOICE}}
+
+
 @pytest.mark.parametrize("fields", [{"over": True}, {"revision": 2}, {"tenant": "another"}])
 def test_a_voice_that_is_not_the_jobs_is_as_good_as_deleted(world: World, fields: dict[str, object]) -> None:
     voice = add_voice(world)
