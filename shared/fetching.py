@@ -38,7 +38,7 @@ def fetch(  # noqa: PLR0913 - every argument by name
                 _check(reply, types, most_bytes)
                 _write(reply, file, most_bytes)
                 return
-            rules = replace(rules, http=rules.http and not url.startswith("https:"))  # never back from TLS
+            rules = replace(rules, http=rules.http and not url.lower().startswith("https:"))  # never back from TLS
             url = urldefrag(urljoin(url, reply.headers.get("location", ""))).url
     raise TargetRefused(f"it leads from one address to another more than {MOST_REDIRECTS} times")
 

@@ -114,20 +114,21 @@ def test_a_redirect_to_what_may_not_be_asked_is_refused(where: str) -> None:
     assert len(server.requests) == 1
 
 
-def test_a_redirect_away_from_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_a_redirect_away_from_tls_is_refused(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """The first answer came by TLS."""
     with serving(leading_to("http://127.0.0.1/clip")) as server:
         inside = at(server)
         monkeypatch.setattr("shared.fetching.asking", _as_if_by_tls(inside))
         with pytest.raises(TargetRefused, match="https://"):
-            fetched("https://clips.example/clip")
+            fetched(f"{scheme}://clips.example/clip")
 
 
 def _as_if_by_tls(inside: str) -> Callable[..., Any]:
     from shared.outbound import asking
 
     def ask(method: str, url: str, **arguments: Any) -> Any:
-        return asking(method, inside if url.startswith("https:") else url, **arguments)
+        return asking(method, inside if url.lower().startswith("https:") else url, **arguments)
 
     return ask
 
