@@ -52,9 +52,11 @@ async def delete_brought(view: JobView, services: Services) -> None:
 
 
 async def _remove_jobs(voice: LibraryVoice, services: Services) -> None:
-    while ids := await services.children.page(voice.uuid, after="", limit=PAGE):
+    after = ""
+    while ids := await services.children.page(voice.uuid, after=after, limit=PAGE):
         for job_id in ids:
             await _remove_job(job_id, services)
+        after = ids[-1]  # an id whose job is gone already stays there
 
 
 async def _remove_job(job_id: str, services: Services) -> None:

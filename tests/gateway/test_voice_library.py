@@ -11,6 +11,7 @@ import pytest
 from gateway.settings import GatewaySettings
 from shared.jobs import Failure, JobKind, JobState, Lane
 from shared.voice_library import LibraryVoice
+from tests.fake_gateway_books import InMemoryAsyncChildren
 from tests.fakes import CATALOGUE
 from tests.gateway.conftest import World, world_with
 from tests.tokens import SECRET, by_secret
@@ -269,6 +270,20 @@ def test_nothing_is_left_of_a_deleted_voice(world: World) -> None:
     assert problem(world.client.get(f"/v1/jobs/{job_id}/audio")) == (410, "voice_deleted")
     assert problem(world.client.get(f"/v1/voices/{voice.id}")) == (404, "voice_not_found")
     assert problem(world.client.delete(f"/v1/voices/{voice.id}")) == (404, "voice_not_found")
+
+
+def test_an_id_whose_job_is_gone_does_not_keep_a_deletion_from_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = made(world)
+
+    async def page(*_: object, after: str, limit: int) -> list[str]:
+        return [one for one in ["gone"] if one > after][:limit]
+
+    monkeypatch.setattr(InMemoryAsyncChildren, "page", page)
+
+    assert world.client.delete(f"/v1/voices/{voice.id}").status_code == 204
+    assert not [key for key in world.objects.objects if key.startswith("voices/")]
 
 
 def test_an_embedding_stays_for_another_voice_of_the_same_clip(world: World) -> None:
