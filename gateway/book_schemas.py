@@ -273,7 +273,7 @@ class BookEvent(BaseModel):
     """Something that happened to a book: to one of its jobs, or to its record."""
 
     book: str = Field(description="The book's id.")
-    kind: str = Field(description="What it happened to: reading, render, chapter, encoding, edition; book: its record.")
+    kind: str = Field(description="What it happened to: reading, render, chapter, edition; book: its record.")
     chapter: str | None = Field(description="The chapter's id.")
     format: str | None = Field(description="The edition's.")
     state: JobState | BookState

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.changes import TURNAROUND_SECONDS, Snapshot, commit_argument
-from shared.jobs import Change, Job, JobKind, JobState, Lane, Outcome, Step, StepState, Usage
+from shared.changes import TURNAROUND_SECONDS, Snapshot, commit_argument, final_argument
+from shared.jobs import Change, Failure, Job, JobKind, JobState, Lane, Outcome, Step, StepState, Usage
+from shared.records import CHANGED
 
 JOB = Job("job", Lane.BULK, 8, created_at=1000.0, state=JobState.RUNNING, started_at=1500.0)
 STEP = Step("0", StepState.RUNNING, attempts=1, started_at=1500.0, token="t")
@@ -43,3 +44,14 @@ def test_what_an_engine_has_spoken_of_a_chapter_is_counted_for_its_book(
 
     commands = [command for command in argument["commands"] if command[:2] == ["HINCRBY", "parent:book:counts"]]
     assert [amount for *_, amount in commands] == counted
+
+
+@pytest.mark.parametrize(("kind", "told"), [(JobKind.EDITION, True), (JobKind.ENCODING, False)])
+def test_a_book_is_told_of_its_jobs_but_for_those_that_encode_ahead(kind: JobKind, told: bool) -> None:
+    job = replace(JOB, kind=kind, parent="book")
+    failed = job.failed(Failure("audio_missing", "it is gone"), now=1502.0)
+
+    argument = final_argument("", job, failed, now=1502.0)
+
+    assert (["PUBLISH", CHANGED, "book"] in json.loads(argument)["commands"]) is told
+    assert ["PUBLISH", CHANGED, "job"] in json.loads(argument)["commands"]
