@@ -250,9 +250,7 @@ def _job_commands(was: Job | None, job: Job) -> list[Command]:
     event: dict[str, object] = {name: getattr(job, name) for name in ("state", "segments_done", "segments_total")}
     event |= {"failure": asdict(job.failure)} if job.failure else {}
     commands += _news(job.id, event)
-    if (
-        job.parent and job.kind is not JobKind.ENCODING
-    ):  # of which nothing of the book depends: its owner waits for none
+    if job.parent and job.kind is not JobKind.ENCODING:  # nothing waits for those
         commands += _news(job.parent, {"job_id": job.id, "kind": job.kind, **event})
     return commands
 
