@@ -87,24 +87,36 @@ def _checked(voice: LibraryVoice, lease: Lease, runtime: Runtime) -> LibraryVoic
 
 def _bring(voice: LibraryVoice, file: BinaryIO, runtime: Runtime) -> None:
     """Write what the owner sent, or what is at the address that was named."""
+    try:
+        for block in runtime.objects.read(source_key(voice.id, voice.revision)):
+            file.write(block)
+    except AudioMissing as error:
+        if not voice.source_url:
+            raise UnreadableClip("Its file is not there: it was never sent, or is gone. Send it again.") from error
+        _fetch(voice.source_url, file, runtime)
+
+
+def _fetch(url: str, file: BinaryIO, runtime: Runtime) -> None:
     settings = runtime.settings
     try:
-        if not voice.source_url:
-            for block in runtime.objects.read(source_key(voice.id, voice.revision)):
-                file.write(block)
-            return
         fetch(
-            voice.source_url,
+            url,
             file,
             rules=settings.clip_rules,
             types=CLIP_TYPES,
             seconds=FETCH_SECONDS,
             most_bytes=settings.max_clip_bytes,
         )
-    except AudioMissing as error:
-        raise UnreadableClip("Its file is not there: it was never sent, or is gone. Send it again.") from error
     except (TargetRefused, TargetUnreachable, UnwantedAnswer) as error:
         raise UnreadableClip(f"It could not be fetched: {error}.") from error
+
+
+def _keep_fetched(voice: LibraryVoice, path: Path, runtime: Runtime) -> None:
+    """Keep what was fetched: its server is not asked again each second that the clip waits for another worker."""
+    key, size = source_key(voice.id, voice.revision), path.stat().st_size
+    if voice.source_url and not runtime.objects.exists(key, bytes=size):
+        with path.open("rb") as file:
+            runtime.objects.put(key, file, length=size, content_type="application/octet-stream")
 
 
 def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> LibraryVoice:
@@ -113,6 +125,7 @@ def _heard(voice: LibraryVoice, path: Path, lease: Lease, runtime: Runtime) -> L
         voice = replace(voice, clip_sha256=hashlib.file_digest(file, "sha256").hexdigest())
     with runtime.library.held(f"clip:{voice.clip_sha256}", runtime.settings.lease_seconds) as hold_on:
         if hold_on is None:
+            _keep_fetched(voice, path, runtime)
             raise BeingChecked
         lease.keep(hold_on)
         recording = decode_safely(path, limits=ClipLimits(runtime.settings.max_clip_bytes), check=lease.check)

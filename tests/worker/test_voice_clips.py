@@ -1,5 +1,6 @@
 """Clips of library voices: checked before anything is spoken with them, each content's speaker embedded once."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
@@ -208,6 +209,21 @@ def test_a_clip_is_fetched_from_its_url(world: World) -> None:
         add_voice(world, source_url=f"http://127.0.0.1:{server.server_port}/clip")
         assert planned(world) == ""
 
+    assert world.voices.voices[VOICE].state is VoiceState.READY
+
+
+def test_a_url_is_asked_once_however_long_its_clip_waits_for_another_worker(world: World) -> None:
+    world.settings = world.settings.model_copy(update={"clip_hosts": "127.0.0.1/32"})
+    name = f"clip:{hashlib.sha256(clip_file()).hexdigest()}"
+    world.voices.held_elsewhere.add(name)
+    with serving(wav) as server:
+        add_voice(world, source_url=f"http://127.0.0.1:{server.server_port}/clip")
+        job_id = world.submit("A preview.", long=True, voice=SPOKEN)
+        outcomes = [world.deliver(job_id, PLAN).outcome for _ in range(2)]
+        world.voices.held_elsewhere.remove(name)
+        world.deliver(job_id, PLAN)
+
+    assert (outcomes, len(server.requests)) == (["checked_elsewhere"] * 2, 1)
     assert world.voices.voices[VOICE].state is VoiceState.READY
 
 
