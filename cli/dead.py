@@ -165,7 +165,7 @@ Report = Callable[[Settled], None]
 
 async def _requeue(wanted: list[str], broker_url: str, redis_url: str, each: Report) -> None:
     from shared import dead_letters
-    from shared.job_store import AsyncRedisJobStore
+    from shared.async_job_store import AsyncRedisJobStore
     from shared.queue import SweeperQueue
 
     jobs = AsyncRedisJobStore(redis_url)
@@ -259,7 +259,7 @@ def _jobs(letters: list["DeadLetter"], redis_url: str) -> "dict[str, Job | None]
 
 
 async def _look_up(ids: set[str], redis_url: str) -> "dict[str, Job | None]":
-    from shared.job_store import AsyncRedisJobStore
+    from shared.async_job_store import AsyncRedisJobStore
 
     store = AsyncRedisJobStore(redis_url)
     try:

@@ -49,10 +49,10 @@ from gateway.stream_messages import MOST_BYTES
 from gateway.tracing import NamesTrace, spans
 from shared import tracing
 from shared.api_keys import RedisApiKeys
+from shared.async_job_store import AsyncRedisJobStore
 from shared.batch_store import AsyncRedisBatches
 from shared.book_store import AsyncRedisBooks
 from shared.children import AsyncRedisChildJobs
-from shared.job_store import AsyncRedisJobStore
 from shared.live import AsyncRedisLiveSpeech
 from shared.logging import set_up_logging
 from shared.object_store import S3ObjectStore

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from shared.access import Scope
-from shared.job_store import hasty_client, translated
+from shared.redis_clients import hasty_client, translated
 
 PREFIX = "evk_"  # so that a key can be told from a token, and found by who scans for leaked secrets
 KEYS = "api_keys"  # SHA-256 of a key -> its record

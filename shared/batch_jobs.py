@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from shared import records
+from shared.async_job_store import recorded
 from shared.batch_store import Decide
 from shared.batches import Batch
 from shared.changes import creation_argument, reopening_argument
 from shared.children import RedisChildJobs
 from shared.errors import QuotaExceeded
-from shared.job_store import recorded, translated
 from shared.jobs import Job, JobState, SpeechRequest, Step, reopened
 from shared.limits import Limits
 from shared.ports import Catalogue, StepRef
+from shared.redis_clients import translated
 
 
 class BatchRecords(Protocol):

@@ -10,9 +10,9 @@ from shared import records
 from shared.batches import Batch, BatchView, Terms, Wanted, without_pass
 from shared.changes import IDEMPOTENCY_SECONDS
 from shared.errors import BatchConflict
-from shared.job_store import hasty_client, patient_client, translated
 from shared.limits import Limits
 from shared.ports import Catalogue
+from shared.redis_clients import hasty_client, patient_client, translated
 
 EXPIRING = "batches:expiring"  # ids of all batches, by when the sweeper has to look at them
 BEGINNING = "batches:beginning"  # ids of those whose pass has no job yet, by since when

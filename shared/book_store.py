@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from shared import records
 from shared.books import Book, Chapter, Edition, Voicing, Wanted
-from shared.job_store import hasty_client, patient_client, translated
+from shared.redis_clients import hasty_client, patient_client, translated
 
 UNSETTLED = "books:unsettled"  # ids of books that the sweeper has to look at, by when they were touched
 EXPIRING = "books:expiring"  # ids of all books, by when their time is over

@@ -18,9 +18,10 @@ from shared.changes import creation_argument, final_argument, reopening_argument
 from shared.ended import job_ended
 from shared.errors import QueueUnavailable
 from shared.fair import NO_WINDOWS, NOTHING_GOES, Windows, ready_steps
-from shared.job_store import CHANGED, hasty_client, patient_client, translated
+from shared.job_store import CHANGED
 from shared.jobs import Audio, Job, JobState, SpeechRequest, Step, reopened
 from shared.ports import Reopened, StepRef
+from shared.redis_clients import hasty_client, patient_client, translated
 
 log = logging.getLogger(__name__)
 

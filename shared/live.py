@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared import records
-from shared.job_store import hasty_client, patient_client, translated
 from shared.jobs import Audio, Job
+from shared.redis_clients import hasty_client, patient_client, translated
 
 SPEAKING_SECONDS = 600  # how long pieces stay after the latest of them, while more may come: the longest utterance
 SPOKEN_SECONDS = 60  # and after the last: then the audio is stored

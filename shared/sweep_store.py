@@ -10,9 +10,10 @@ from shared.book_store import EXPIRING as BOOKS_EXPIRING
 from shared.changes import expiry_argument, removal_argument, script
 from shared.ended import job_ended
 from shared.fair import NO_WINDOWS, Windows, ready_steps, share
-from shared.job_store import audio_addresses, patient_client, translated
+from shared.job_store import audio_addresses
 from shared.jobs import Job, JobKind, JobState, Lane
 from shared.ports import StepRef
+from shared.redis_clients import patient_client, translated
 from shared.voice_library import PREFIX
 from shared.voice_records import voice_key
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from shared import records
 from shared.changes import script
-from shared.job_store import hasty_client, translated
 from shared.jobs import JobState
 from shared.limits import Taken
+from shared.redis_clients import hasty_client, translated
 
 TENANTS = "tenants"  # tenant -> its own limits
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from shared.job_store import hasty_client, translated
+from shared.redis_clients import hasty_client, translated
 from shared.usage import Counted, load_counted, tenants_key, usage_key
 
 

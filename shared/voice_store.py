@@ -15,7 +15,7 @@ from redis.exceptions import LockError
 
 from shared import records
 from shared.errors import VoiceDeleted
-from shared.job_store import hasty_client, patient_client, translated
+from shared.redis_clients import hasty_client, patient_client, translated
 from shared.voice_library import LibraryVoice, parse
 from shared.voice_records import (
     DOOM,

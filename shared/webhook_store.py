@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from shared import records
-from shared.job_store import hasty_client, patient_client, translated
 from shared.jobs import Audio, SpeechRequest
+from shared.redis_clients import hasty_client, patient_client, translated
 from shared.webhooks import (
     DUE,
     HOOKS_OF_JOBS,

@@ -19,7 +19,7 @@ from cli import main
 from cli.stack.folder import CODE_FOLDER
 from cli.stack.probes import LOOPBACK, free_ports, http_ok
 from cli.stack.process import Command, Process
-from shared.job_store import patient_client
+from shared.redis_clients import patient_client
 from tests.integration.conftest import RunningFleet, stopped
 from tests.tokens import SECRET, by_secret
 from tests.waiting import wait_for

@@ -13,8 +13,9 @@ import uuid_utils
 from cli.stack.servers import LocalServers
 from shared import jobs as lifecycle
 from shared import records
+from shared.async_job_store import AsyncRedisJobStore
 from shared.children import AsyncRedisChildJobs, RedisChildJobs, child_id
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import PLAN, Job, JobKind, JobState, Lane, SpeechRequest
 from shared.ports import Segment, StepRef
 

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from cli import main
 from cli.stack.probes import free_ports
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.async_job_store import AsyncRedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import Change, Failure, Job, JobState, Lane, SpeechRequest, Step, fail, start
 from shared.queue import QUEUES, make_app, queue_name, worker_queue
 from shared.settings import SharedSettings

@@ -24,8 +24,9 @@ from hypothesis.stateful import (
 
 from cli.stack.servers import LocalServers
 from shared import records
-from shared.job_store import AsyncRedisJobStore, patient_client
+from shared.async_job_store import AsyncRedisJobStore
 from shared.jobs import FINISHED, Job, JobState, Lane, SpeechRequest, StepState
+from shared.redis_clients import patient_client
 from shared.sweep_store import RedisSweepStore
 from sweeper.sweeping import Servers, Sweeper, Terms
 from tests.fakes import InMemoryObjectStore

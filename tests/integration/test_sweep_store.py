@@ -13,7 +13,8 @@ import redis
 from cli.stack.servers import LocalServers
 from shared import jobs as lifecycle
 from shared import records
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.async_job_store import AsyncRedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import KEEP_SECONDS, Job, JobState, Lane, SpeechRequest
 from shared.ports import StepRef
 from shared.sweep_store import OVERTAKEN_SECONDS, RedisSweepStore

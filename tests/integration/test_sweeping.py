@@ -22,8 +22,9 @@ from cli.stack.probes import LOOPBACK, free_ports, http_ok
 from cli.stack.process import Command, Process, kill_all
 from cli.stack.servers import LocalServers
 from shared import records
+from shared.async_job_store import AsyncRedisJobStore
 from shared.audio_address import audio_key
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import JOIN, Job, Lane, SpeechRequest
 from shared.object_store import S3ObjectStore
 from shared.ports import Holder

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shared import jobs as lifecycle
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.async_job_store import AsyncRedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import Audio, Job, Lane, SpeechRequest
 from shared.ports import Holder
 from shared.queue import SweeperQueue

@@ -17,7 +17,7 @@ import redis
 from openai import OpenAI
 
 from shared import records
-from shared.job_store import AsyncRedisJobStore
+from shared.async_job_store import AsyncRedisJobStore
 from shared.jobs import Lane
 from tests.api import Api, Json, children
 from tests.integration.conftest import RunningFleet, running_fleet

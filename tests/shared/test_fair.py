@@ -12,9 +12,10 @@ import redis
 
 from cli.stack.servers import LocalServers
 from shared import jobs as lifecycle
+from shared.async_job_store import AsyncRedisJobStore
 from shared.errors import LaneFull, QueueUnavailable
 from shared.fair import NO_WINDOWS
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import PLAN, Failure, Job, Lane
 from shared.ports import JobView, LaneLoad, Recorded, Segment, StepRef
 from shared.sweep_store import RedisSweepStore

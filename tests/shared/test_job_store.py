@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from shared.errors import StoreUnavailable
-from shared.job_store import translated
+from shared.redis_clients import translated
 
 UVLOOPS_WORDS = "unable to perform operation on <TCPTransport closed=True reading=False 0x1>; the handler is closed"
 

@@ -13,8 +13,9 @@ import pytest
 
 from cli.stack.servers import LocalServers
 from shared import jobs as lifecycle
+from shared.async_job_store import AsyncRedisJobStore
 from shared.errors import IdempotencyConflict, StorageUnavailable
-from shared.job_store import AsyncRedisJobStore, RedisJobStore
+from shared.job_store import RedisJobStore
 from shared.jobs import Audio, Change, Job, JobState, Lane, Outcome, SpeechRequest
 from shared.ports import AsyncJobStore, AudioClaim, Holder, JobStore, JobView, LaneLoad, Recorded, Reopened, Segment
 from shared.sweep_store import RedisSweepStore
