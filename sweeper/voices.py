@@ -106,9 +106,14 @@ class VoiceCare:
         elif voice.state is VoiceState.CHECKING and (job is None or job.finished):
             self._voices.change(voice.id, lambda now: _given_up(now, voice, job))
         elif voice.brought_by or voice.state is VoiceState.CHECKING:
-            self._voices.look_later(voice.id, self._clock() + LOOK_SECONDS)
+            self._voices.look_later(voice.id, self._next_look(job))
         else:
             self._voices.unlisted(voice.id)
+
+    def _next_look(self, job: Job | None) -> float:
+        """Return when to look at a voice again; one whose job is finished stays for as long as the job's audio."""
+        soon = self._clock() + LOOK_SECONDS
+        return max(soon, job.expires_at) if job and job.finished else soon
 
     def _delete(self, voice: LibraryVoice, go_on: Callable[[], bool]) -> None:
         if not emptied(voice.uuid, self._children, self._records, go_on=go_on, clock=self._clock):

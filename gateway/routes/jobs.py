@@ -102,8 +102,8 @@ async def delete_job(job_id: str, services: ServicesDep, caller: SpeakerDep) -> 
     if not was.job.finished:
         await services.jobs.cancel(job_id)
         return _answer(await own_job(job_id, services, caller), services, status=200, headers={})
+    await delete_brought(was, services)  # first: should this end here, the job is still there to be deleted again
     await delivery.delete_objects(await services.jobs.remove(job_id), services)
-    await delete_brought(was, services)
     return Response(status_code=204)
 
 

@@ -9,10 +9,11 @@ import httpx2
 import pytest
 
 from gateway.settings import GatewaySettings
+from shared.errors import StoreUnavailable
 from shared.jobs import Failure, JobKind, JobState, Lane
 from shared.voice_library import LibraryVoice
 from tests.fake_gateway_books import InMemoryAsyncChildren
-from tests.fakes import CATALOGUE
+from tests.fakes import CATALOGUE, InMemoryAsyncJobStore
 from tests.gateway.conftest import World, world_with
 from tests.tokens import SECRET, by_secret
 
@@ -314,6 +315,24 @@ def test_a_job_may_bring_a_clip_which_goes_with_it(world: World) -> None:
     assert world.records.jobs[job_id].state is JobState.CANCELLED
     world.client.delete(f"/v1/jobs/{job_id}")
     assert world.voices.store.voices[voice.id].over
+
+
+def test_a_job_that_could_not_be_removed_has_lost_its_clip_already(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought = {"reference_audio_url": "https://voices.example/anna.wav", "reference_consent": True}
+    job_id = world.client.post("/v1/jobs", json={"text": "Hello", **brought}).json()["id"]
+    world.succeed(job_id)
+
+    async def remove(*_: object) -> list[str]:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(InMemoryAsyncJobStore, "remove", remove)
+        assert problem(world.client.delete(f"/v1/jobs/{job_id}")) == (503, "store_unavailable")
+
+    assert all(voice.over for voice in world.voices.store.voices.values())
+    assert world.client.delete(f"/v1/jobs/{job_id}").status_code == 204
 
 
 def test_a_job_that_is_not_made_leaves_no_voice(world: World) -> None:

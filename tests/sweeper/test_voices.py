@@ -131,10 +131,22 @@ def test_a_voice_that_came_with_a_job_goes_with_it(room: Room, state: JobState |
 
 def test_while_its_job_is_there_it_stays(room: Room) -> None:
     room.add(brought_by="job", checked=1)
-    room.add_job(JobState.SUCCEEDED)
+    room.add_job(JobState.RUNNING)
 
     assert room.look() == room.voices.voices[ID]
     assert room.voices.looks == {ID: NOW + LOOK_SECONDS}
+
+
+def test_one_whose_job_is_finished_is_looked_at_when_the_time_of_the_job_is_over(room: Room) -> None:
+    room.add(brought_by="job", checked=1)
+    room.add_job(JobState.SUCCEEDED)
+
+    room.look()
+    assert room.voices.looks == {ID: room.jobs.known["job"].expires_at}
+
+    room.now = room.jobs.known["job"].expires_at
+    room.look()
+    assert room.voices.looks == {ID: room.now + LOOK_SECONDS}
 
 
 @pytest.mark.parametrize(
