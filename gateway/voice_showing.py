@@ -7,9 +7,12 @@ from typing import Any
 from gateway.dependencies import Services
 from gateway.schemas import JobError
 from gateway.voice_schemas import ConsentGiven, LibraryVoiceStatus, VoiceChange, VoiceLinks
+from shared.errors import AudioExpired
 from shared.jobs import Job, JobState
 from shared.shown import at
 from shared.voice_library import LibraryVoice, VoiceState
+
+NO_PREVIEW = "Its preview was removed; with another clip it gets another one."
 
 
 async def status(voice: LibraryVoice, services: Services) -> LibraryVoiceStatus:
@@ -45,6 +48,14 @@ def _status(voice: LibraryVoice, job: Job | None) -> LibraryVoiceStatus:
         consent=ConsentGiven(given_by=voice.consent.given_by, at=at(voice.consent.at)) if voice.consent else None,
         problems=list(voice.problems) or ([failure.message] if failure and given_up else []),
         report=voice.report,
-        error=JobError(code=failure.code, message=failure.message) if failure else None,
+        error=JobError(code=failure.code, message=failure.message) if failure else _gone(voice, job),
         links=VoiceLinks(self=link, preview=f"{link}/preview" if spoken else None),
+    )
+
+
+def _gone(voice: LibraryVoice, job: Job | None) -> JobError | None:
+    """Return that there will be no preview, if its job was cancelled or removed: as any job may be."""
+    comes = job is not None and (not job.finished or job.state is JobState.SUCCEEDED)
+    return (
+        None if comes or voice.state is not VoiceState.READY else JobError(code=AudioExpired.code, message=NO_PREVIEW)
     )

@@ -230,6 +230,18 @@ def test_the_preview_is_told_about_until_it_is_there(world: World) -> None:
     assert world.client.get(f"/v1/voices/{voice.id}").json()["links"]["preview"]
 
 
+def test_a_preview_that_was_removed_is_not_waited_for(world: World) -> None:
+    voice = made(world)
+    assert world.client.get(f"/v1/voices/{voice.id}").json()["error"] is None
+
+    for _ in ("cancelled", "removed"):
+        world.client.delete(f"/v1/jobs/{voice.job}")
+        shown = world.client.get(f"/v1/voices/{voice.id}").json()
+        assert (shown["state"], shown["error"]["code"]) == ("ready", "audio_expired")
+
+    assert problem(world.client.get(f"/v1/voices/{voice.id}/preview")) == (410, "audio_expired")
+
+
 def test_a_job_that_failed_before_the_clip_was_checked_is_seen_at_once(world: World) -> None:
     voice = world.voices.store.voices[send(world).json()["id"]]
     job = world.records.jobs[voice.job]
