@@ -1,4 +1,4 @@
-"""Work on a stranger's file, in a process that may only use so much and sees nothing of ours."""
+"""Work on a stranger's file, in a process that may only use so much and has none of our environment."""
 
 from sandbox.process import MIB, Bounds, out_of_time, restrict, run
 
