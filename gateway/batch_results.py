@@ -19,7 +19,7 @@ from shared.audio_formats import FORMATS
 from shared.batch_lines import LineError
 from shared.batches import OVER, PORTION_LINES, Batch, BatchState, BatchView
 from shared.errors import AudioLost, AudioMissing
-from shared.jobs import Audio, Job
+from shared.jobs import Audio, Failure, Job, JobState
 from shared.ports import LaneLoad
 from shared.shown import at
 
@@ -65,6 +65,12 @@ def _eta_seconds(view: BatchView, load: LaneLoad) -> float | None:
     return round((view.open + unread) * load.seconds_per_step + (load.service_seconds or 0.0), 1)
 
 
+GONE = Failure(
+    AudioMissing.code,
+    "its audio is gone: it was lost, or a voice that speaks in it was deleted; who asks for the audio of the job is told which",
+)
+
+
 @dataclass(frozen=True)
 class Line:
     """A line, and what became of it: a job with or without audio, or an error; or why it was not tried again."""
@@ -73,6 +79,13 @@ class Line:
     job: Job | None = None
     audio: Audio | None = None
     error: LineError | None = None
+
+    @property
+    def why(self) -> LineError | Failure | None:
+        """Why there is no audio, as far as that is not to be expected of the job's state."""
+        if self.error or not self.job:
+            return self.error
+        return self.job.failure or (GONE if self.job.state is JobState.SUCCEEDED and not self.audio else None)
 
     @property
     def file(self) -> str:
@@ -113,7 +126,7 @@ def _errors_between(batch: Batch, services: Services, first: int, last: int) -> 
 
 def result(line: Line) -> LineResult:
     """Return the line as the API shows it."""
-    job, audio, why = line.job, line.audio, line.error or (line.job.failure if line.job else None)
+    job, audio, why = line.job, line.audio, line.why
     return LineResult(
         line=line.number,
         custom_id=line.error.custom_id if line.error else job.custom_id if job else "",

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -133,6 +134,22 @@ def test_the_audio_comes_as_a_zip_with_the_manifest(world: World) -> None:
     assert world.client.get(f"/v1/batches/{batch_id}/manifest").text.splitlines() == [
         json.dumps(line, separators=(",", ":"), ensure_ascii=False) for line in manifest
     ]
+
+
+def test_a_line_whose_audio_went_with_a_voice_is_told_in_the_manifest_and_the_others_come(world: World) -> None:
+    batch_id = sent(world)
+    ingest(world, batch_id)
+    finish(world, batch_id)
+    job_id = world.batches.batches[batch_id].line_job(2)
+    world.records.jobs[job_id] = replace(world.records.jobs[job_id], audio_address="an address that nothing has")
+
+    answer = world.client.get(f"/v1/batches/{batch_id}/audio.zip")
+
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == ["000003-bob.wav", "manifest.jsonl"]
+        first, second = (json.loads(line) for line in archive.read("manifest.jsonl").splitlines())
+    assert (first["state"], first["file"], first["error"]["code"]) == ("succeeded", None, "audio_missing")
+    assert second["error"] is None
 
 
 def test_audio_that_is_lost_breaks_the_zip_off_and_is_spoken_again(world: World) -> None:
