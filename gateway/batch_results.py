@@ -67,7 +67,7 @@ def _eta_seconds(view: BatchView, load: LaneLoad) -> float | None:
 
 GONE = Failure(
     AudioMissing.code,
-    "its audio is gone: it was lost, or a voice that speaks in it was deleted; who asks for the audio of the job is told which",
+    "its audio is gone: it was lost, or a voice that speaks in it was deleted; ask for the audio of its job",
 )
 
 
