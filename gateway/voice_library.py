@@ -14,6 +14,7 @@ from gateway.receiving import Received
 from gateway.voice_deletion import delete, delete_former
 from gateway.voice_schemas import VoiceOptions
 from shared import checking, tracing
+from shared.accepted import REFUSED
 from shared.books import fingerprint
 from shared.checking import Offer
 from shared.children import child_id
@@ -23,12 +24,14 @@ from shared.errors import (
     EmptyFile,
     InvalidClipUrl,
     JobError,
+    QuotaExceeded,
     TooManyVoices,
     UnsupportedLanguage,
     VoiceNotFound,
 )
 from shared.job_request import SpeechFields
 from shared.jobs import Job, JobKind, Lane, SpeechRequest
+from shared.limits import NO_LIMITS, Limits
 from shared.outbound import TargetRefused, parsed
 from shared.speech_length import estimated_seconds
 from shared.voice_library import PREFIX, Consent, LibraryVoice, source_key
@@ -81,7 +84,8 @@ async def create(clip: Clip, options: VoiceOptions, services: Services, *, key: 
     try:
         await store_clip(voice, clip, services)
         made_of = fingerprint(options.model_dump(), clip.made_of) if key else ""
-        owner = await _begin_to_check(voice, offer, services, key=key, made_of=made_of)
+        limits = replace(await services.quotas.limits(caller.tenant), concurrent_jobs=0)  # its job is none of those
+        owner = await _begin_to_check(voice, offer, services, key=key, made_of=made_of, limits=limits)
     except JobError:
         await delete(voice, services)
         raise
@@ -205,12 +209,23 @@ def _job_id(voice: LibraryVoice) -> str:
     return child_id(voice.uuid, f"clip {voice.revision}")
 
 
-async def _begin_to_check(
-    voice: LibraryVoice, offer: Offer, services: Services, *, key: str = "", made_of: str = ""
+async def _begin_to_check(  # noqa: PLR0913 - every argument by name
+    voice: LibraryVoice,
+    offer: Offer,
+    services: Services,
+    *,
+    key: str = "",
+    made_of: str = "",
+    limits: Limits = NO_LIMITS,
 ) -> str:
     """Return the id of the job, or of the one that an earlier request with the same idempotency key has made."""
     request = _preview(voice, offer)
-    recorded = await services.jobs.create(_job(voice, request, services), request, key=key, fingerprint=made_of)
+    job = _job(voice, request, services)
+    try:
+        recorded = await services.jobs.create(job, request, key=key, fingerprint=made_of, limits=limits)
+    except QuotaExceeded as error:
+        REFUSED.labels(voice.tenant, error.quota).inc()
+        raise await services.quotas.refusal(error, voice.tenant, await services.known.load(job.lane)) from None
     if isinstance(recorded, str):
         return recorded
     await enqueue(recorded, services)

@@ -114,6 +114,16 @@ def test_limits(world: World) -> None:
         assert problem(send(small, clip=b"1234")) == (409, "too_many_voices")
 
 
+def test_who_has_used_up_the_day_s_characters_makes_no_voice() -> None:
+    with world_with(GatewaySettings(quota_characters_per_day=100)) as world:
+        assert send(world).status_code == 202
+
+        refused = send(world)
+
+        assert (refused.status_code, refused.json()["quota"]) == (429, "characters_per_day")
+        assert len(world.client.get("/v1/voices").json()["library"]) == 1
+
+
 def test_an_engine_that_can_t_imitate_gets_no_clips(world: World) -> None:
     world.records.announced = replace(CATALOGUE, imitates=False)
 
