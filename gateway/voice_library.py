@@ -1,4 +1,4 @@
-"""Voices of a tenant's own: made of a clip, given another one. The job that checks the clip also speaks a preview."""
+"""Voices of a tenant's own: made of a clip, given another one."""
 
 import logging
 import time
@@ -8,42 +8,26 @@ import uuid_utils
 from anyio import to_thread
 
 from gateway.auth.caller import Caller
-from gateway.book_submission import enqueue
 from gateway.dependencies import Services
 from gateway.receiving import Received
 from gateway.voice_deletion import delete, delete_former
+from gateway.voice_preview import begin_to_check, check_language, job_id_of
 from gateway.voice_schemas import VoiceOptions
-from shared import checking, tracing
-from shared.accepted import REFUSED
 from shared.books import fingerprint
 from shared.checking import Offer
-from shared.children import child_id
 from shared.errors import (
     CloningUnavailable,
     ConsentRequired,
     EmptyFile,
     InvalidClipUrl,
     JobError,
-    QuotaExceeded,
     TooManyVoices,
-    UnsupportedLanguage,
     VoiceNotFound,
 )
-from shared.job_request import SpeechFields
-from shared.jobs import Job, JobKind, Lane, SpeechRequest
-from shared.limits import NO_LIMITS, Limits
 from shared.outbound import TargetRefused, parsed
-from shared.speech_length import estimated_seconds
 from shared.voice_library import PREFIX, Consent, LibraryVoice, source_key
 
 audit = logging.getLogger("emotivoice.audit")
-
-# What a voice says for the first time, by language.
-PREVIEWS = {
-    "en": "Hello! This is how I sound. I can read you a letter, a long story, or the news of the day.",
-    "zh": "你好！这就是我的声音。我可以为你读一封信、讲一个长长的故事，或者播报今天的新闻。",
-}
-FORMAT = "mp3"
 
 
 @dataclass(frozen=True)
@@ -85,7 +69,7 @@ async def create(clip: Clip, options: VoiceOptions, services: Services, *, key: 
         await store_clip(voice, clip, services)
         made_of = fingerprint(options.model_dump(), clip.made_of) if key else ""
         limits = replace(await services.quotas.limits(caller.tenant), concurrent_jobs=0)  # its job is none of those
-        owner = await _begin_to_check(voice, offer, services, key=key, made_of=made_of, limits=limits)
+        owner = await begin_to_check(voice, offer, services, key=key, made_of=made_of, limits=limits)
     except JobError:
         await delete(voice, services)
         raise
@@ -104,7 +88,7 @@ def new_voice(clip: Clip, tenant: str, consent: Consent | None) -> LibraryVoice:
     voice = LibraryVoice(
         f"{PREFIX}{uuid_utils.uuid7()}", tenant, time.time(), consent=consent, source_url=clip.url, revision=1
     )
-    return replace(voice, job=_job_id(voice))
+    return replace(voice, job=job_id_of(voice))
 
 
 def named(voice: LibraryVoice, options: VoiceOptions) -> LibraryVoice:
@@ -129,14 +113,14 @@ async def replace_clip(
             return None
         seen[:] = [now]
         changed = replace(now, revision=now.revision + 1, consent=agreed, source_url=clip.url)
-        return replace(changed, job=_job_id(changed), problems=(), clip_sha256="", clip_bytes=0, report={})
+        return replace(changed, job=job_id_of(changed), problems=(), clip_sha256="", clip_bytes=0, report={})
 
     changed = await services.voices.change(voice.id, another)
     if changed is None or changed.over:
         raise VoiceNotFound(voice.id)
     await delete_former(seen[0], services)
     await store_clip(changed, clip, services)
-    await _begin_to_check(changed, offer, services)
+    await begin_to_check(changed, offer, services)
     tell("replaced", changed, key=caller.key)
     return changed
 
@@ -189,70 +173,6 @@ async def _imitating(services: Services) -> Offer:
     if not offer.catalogue.imitates:
         raise CloningUnavailable(offer.catalogue.engine)
     return offer
-
-
-def check_language(language: str) -> None:
-    """Refuse a language in which there is no sentence for a preview.
-
-    Raises:
-        UnsupportedLanguage: it is one.
-    """
-    if language and _primary(language) not in PREVIEWS:
-        raise UnsupportedLanguage(language, sorted(PREVIEWS))
-
-
-def _primary(language: str) -> str:
-    return language.partition("-")[0].lower()
-
-
-def _job_id(voice: LibraryVoice) -> str:
-    return child_id(voice.uuid, f"clip {voice.revision}")
-
-
-async def _begin_to_check(  # noqa: PLR0913 - every argument by name
-    voice: LibraryVoice,
-    offer: Offer,
-    services: Services,
-    *,
-    key: str = "",
-    made_of: str = "",
-    limits: Limits = NO_LIMITS,
-) -> str:
-    """Return the id of the job, or of the one that an earlier request with the same idempotency key has made."""
-    request = _preview(voice, offer)
-    job = _job(voice, request, services)
-    try:
-        recorded = await services.jobs.create(job, request, key=key, fingerprint=made_of, limits=limits)
-    except QuotaExceeded as error:
-        REFUSED.labels(voice.tenant, error.quota).inc()
-        raise await services.quotas.refusal(error, voice.tenant, await services.known.load(job.lane)) from None
-    if isinstance(recorded, str):
-        return recorded
-    await enqueue(recorded, services)
-    return voice.job
-
-
-def _preview(voice: LibraryVoice, offer: Offer) -> SpeechRequest:
-    text = PREVIEWS[_primary(voice.language or "en")]
-    rate = checking.sample_rate(SpeechFields(format=FORMAT), native=offer.catalogue.sample_rate)
-    return SpeechRequest(text, voice.reference, "neutral", 1.0, 1.0, FORMAT, rate, 0)
-
-
-def _job(voice: LibraryVoice, request: SpeechRequest, services: Services) -> Job:
-    return Job(
-        id=voice.job,
-        lane=Lane.INTERACTIVE,
-        characters=len(request.text),
-        created_at=time.time(),
-        long=True,
-        segments_total=0,
-        keep_seconds=services.settings.keep_seconds,
-        tenant=voice.tenant,
-        trace=tracing.current().traceparent,
-        estimated_seconds=round(estimated_seconds(request.text), 3),
-        kind=JobKind.VOICE,
-        parent=voice.uuid,
-    )
 
 
 async def _voice_of(job_id: str, services: Services) -> LibraryVoice | None:

@@ -11,8 +11,9 @@ from gateway.owned import own_job, own_voice
 from gateway.routes.file_forms import file_form
 from gateway.routes.problems import problems
 from gateway.voice_clips import received_clip
-from gateway.voice_library import check_language, create, replace_clip, tell
+from gateway.voice_library import create, replace_clip, tell
 from gateway.voice_offer import offer_to
+from gateway.voice_preview import check_language
 from gateway.voice_schemas import (
     ClipElsewhere,
     ClipOptions,
