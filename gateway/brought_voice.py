@@ -27,7 +27,7 @@ async def with_its_voice(
         raise CloningUnavailable(offer.catalogue.engine)
     consent = consent_of(job.tenant, "reference_consent", services, given=body.reference_consent)
     voice = new_voice(Clip(url=body.reference_audio_url or ""), job.tenant, consent)
-    voice = replace(voice, brought_by=job.id, keep_seconds=job.keep_seconds, job=job.id)
+    voice = replace(voice, brought_by=job.id, job=job.id)
     await _store(voice, body, services)
     tell("brought", voice)
     # As a long one: its plan prepares the clip first.

@@ -50,7 +50,6 @@ class LibraryVoice:
     clip_bytes: int = 0
     report: dict[str, float] = field(default_factory=dict[str, float])  # what was measured, by name
     brought_by: str = ""  # the job that came with the clip: such a voice is in nobody's list, and goes with its job
-    keep_seconds: float | None = None  # None: until it is deleted
     over: bool = False  # it is being deleted
 
     @property
