@@ -209,7 +209,7 @@ def figures(runs: Sequence[Run], resumed: Run | None) -> list[Figure]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--characters", type=int, default=300_000)
-    parser.add_argument("--real-time-factor", type=float, default=0.02, help="of the engine")
+    parser.add_argument("--real-time-factor", type=float, default=0.04, help="of the engine")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="of the bulk lane, one run each")
     parser.add_argument("--assembly", type=int, default=1, help="workers of the assembly lane")
     parser.add_argument("--short", action="store_true", help="30,000 characters, 1 and 2 workers")
