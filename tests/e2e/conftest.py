@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,9 @@ def running_product(folder: Path, **worker_settings: str) -> Generator[Product]:
 
 @pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMOTIVOICE_CLIP_HOSTS", "127.0.0.1/32")  # a server of a test stands for a private store
-        with running_product(tmp_path_factory.mktemp("product"), EMOTIVOICE_ENGINE="builtin") as running:
-            yield running
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # while they start: other tests are of the same process
+            patch.setenv("EMOTIVOICE_CLIP_HOSTS", "127.0.0.1/32")  # a server of a test stands for a private store
+            folder = tmp_path_factory.mktemp("product")
+            running = stack.enter_context(running_product(folder, EMOTIVOICE_ENGINE="builtin"))
+        yield running
