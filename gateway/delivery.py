@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from anyio import to_thread
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from starlette.concurrency import iterate_in_threadpool
 
 from gateway.dependencies import Services
-from gateway.ranges import ByteRange, parse_range
+from gateway.ranges import Asked, ByteRange
 from shared.errors import (
     AudioExpired,
     AudioLost,
@@ -49,7 +49,7 @@ class AudioFile:
     content_type: str
 
 
-async def handed_out(file: AudioFile, request: Request, services: Services, *, range: str, if_range: str) -> Response:
+async def handed_out(file: AudioFile, asked: Asked, services: Services) -> Response:
     """Return the answer with the file, a range of its bytes, or a link to it; to HEAD only its headers.
 
     Raises:
@@ -62,16 +62,16 @@ async def handed_out(file: AudioFile, request: Request, services: Services, *, r
         "ETag": f'"{audio.sha256}"',
         "Content-Disposition": attachment(file.name),
     }
-    wanted = parse_range(range, audio.bytes) if if_range in ("", headers["ETag"]) else None
+    wanted = asked.of(audio.bytes, etag=headers["ETag"])
     part = wanted or ByteRange(0, audio.bytes)
     headers |= {"Content-Length": str(part.length)}
     if wanted:
         headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{audio.bytes}"
     status = 206 if wanted else 200
     redirects = services.settings.audio_delivery == "redirect"
-    if wanted or redirects or request.method == "HEAD":
+    if wanted or redirects or asked.head:
         await check_there(file.job_id, audio, services)
-    if request.method == "HEAD":  # also where a GET is redirected: a presigned link is for one method
+    if asked.head:  # also where a GET is redirected: a presigned link is for one method
         return Response(status_code=status, headers=headers, media_type=file.content_type)
     if redirects:
         return RedirectResponse(link(file, services), 307)

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import Depends, Header, Request
 from starlette.exceptions import HTTPException
 
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$")
@@ -12,6 +14,26 @@ _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$")
 class ByteRange:
     start: int
     length: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which bytes of a file a request asks for: those of its range, if the file is still the one that it knows."""
+
+    range: str
+    if_range: str
+    head: bool = False  # or only what a GET would answer, without them
+
+    def of(self, size: int, *, etag: str) -> ByteRange | None:
+        """Return them; None for all. Raises RangeNotSatisfiable: no byte of the range exists."""
+        return parse_range(self.range, size) if self.if_range in ("", etag) else None
+
+
+def _asked(request: Request, range: Annotated[str, Header()] = "", if_range: Annotated[str, Header()] = "") -> Asked:
+    return Asked(range, if_range, request.method == "HEAD")
+
+
+AskedDep = Annotated[Asked, Depends(_asked)]
 
 
 class RangeNotSatisfiable(HTTPException):

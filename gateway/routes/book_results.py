@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -15,6 +15,7 @@ from gateway.book_showing import current_jobs, edition_file, file_stem
 from gateway.dependencies import ReaderDep, Services, ServicesDep
 from gateway.owned import own_book, own_job
 from gateway.parent_events import check_after, told
+from gateway.ranges import AskedDep
 from gateway.routes.books import chapter_of
 from gateway.routes.events import EVENTS, LatestDep, sent
 from gateway.routes.problems import problems
@@ -41,14 +42,12 @@ _FILE: dict[int | str, dict[str, Any]] = {
     response_class=StreamingResponse,
     responses={200: {"content": {content_type: {} for content_type, _ in FORMATS.values()}}, **_FILE},
 )
-async def get_edition(  # noqa: PLR0913, PLR0917 - what a request may say
+async def get_edition(
     book_id: str,
     format: str,
-    request: Request,
     services: ServicesDep,
     caller: ReaderDep,
-    range: Annotated[str, Header()] = "",
-    if_range: Annotated[str, Header()] = "",
+    asked: AskedDep,
 ) -> Response:
     """Fetch an edition, whole or a range of bytes."""
     book = await own_book(book_id, services, caller)
@@ -56,9 +55,7 @@ async def get_edition(  # noqa: PLR0913, PLR0917 - what a request may say
     if edition is None:
         raise EditionNotFound(format[:20], [one.format for one in book.editions])
     audio = await delivery.audio_of(await own_job(edition.job, services, caller), services)
-    return await delivery.handed_out(
-        edition_file(book, edition, audio), request, services, range=range, if_range=if_range
-    )
+    return await delivery.handed_out(edition_file(book, edition, audio), asked, services)
 
 
 @router.head("/{book_id}/chapters/{chapter_id}/audio", include_in_schema=False)
@@ -67,14 +64,12 @@ async def get_edition(  # noqa: PLR0913, PLR0917 - what a request may say
     response_class=StreamingResponse,
     responses={200: {"content": {AUDIO_FORMATS["flac"].content_type: {}}}, **_FILE},
 )
-async def get_chapter_audio(  # noqa: PLR0913, PLR0917 - what a request may say
+async def get_chapter_audio(
     book_id: str,
     chapter_id: str,
-    request: Request,
     services: ServicesDep,
     caller: ReaderDep,
-    range: Annotated[str, Header()] = "",
-    if_range: Annotated[str, Header()] = "",
+    asked: AskedDep,
 ) -> Response:
     """Fetch a chapter as it was spoken last: FLAC at the engine's rate, not yet as loud as an edition."""
     book = await own_book(book_id, services, caller)
@@ -85,7 +80,7 @@ async def get_chapter_audio(  # noqa: PLR0913, PLR0917 - what a request may say
     form = AUDIO_FORMATS[audio.format]
     name = f"{file_stem(book)} - {chapter.id}.{form.extension}"
     file = delivery.AudioFile(chapter.job, audio, name, form.content_type)
-    return await delivery.handed_out(file, request, services, range=range, if_range=if_range)
+    return await delivery.handed_out(file, asked, services)
 
 
 @router.get("/{book_id}/report", responses=problems(404, 503))

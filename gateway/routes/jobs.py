@@ -4,13 +4,14 @@ import re
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from gateway import delivery, presenting
 from gateway.auth.caller import Caller
 from gateway.dependencies import ReaderDep, Services, ServicesDep, SpeakerDep
 from gateway.owned import own_job
+from gateway.ranges import AskedDep
 from gateway.routes.problems import problems
 from gateway.schemas import JobPage, JobStatus, Phoneme, Timings, Word
 from gateway.submission import submit
@@ -128,18 +129,16 @@ async def get_timings(job_id: str, services: ServicesDep, caller: ReaderDep) -> 
         **problems(404, 409, 410, 416, 503),
     },
 )
-async def get_audio(  # noqa: PLR0913, PLR0917
+async def get_audio(
     job_id: str,
-    request: Request,
     services: ServicesDep,
     caller: ReaderDep,
-    range: Annotated[str, Header()] = "",
-    if_range: Annotated[str, Header()] = "",
+    asked: AskedDep,
 ) -> Response:
     """Fetch the audio, whole or a range of bytes."""
     audio = await delivery.audio_of(await own_job(job_id, services, caller), services)
     file = delivery.AudioFile(job_id, audio, presenting.file_name(job_id, audio), FORMATS[audio.format].content_type)
-    return await delivery.handed_out(file, request, services, range=range, if_range=if_range)
+    return await delivery.handed_out(file, asked, services)
 
 
 def _etag(view: JobView, services: Services) -> str:

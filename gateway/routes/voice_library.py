@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from gateway import delivery, presenting, voice_deletion
 from gateway.dependencies import ReaderDep, ServicesDep, VoicesDep
 from gateway.owned import own_job, own_voice
+from gateway.ranges import AskedDep
 from gateway.routes.file_forms import file_form
 from gateway.routes.problems import problems
 from gateway.voice_clips import received_clip
@@ -128,13 +129,11 @@ async def put_clip(voice_id: str, request: Request, services: ServicesDep, calle
         **problems(404, 409, 410, 416, 422, 503),
     },
 )
-async def get_preview(  # noqa: PLR0913, PLR0917 - what a request may say
+async def get_preview(
     voice_id: str,
-    request: Request,
     services: ServicesDep,
     caller: ReaderDep,
-    range: Annotated[str, Header()] = "",
-    if_range: Annotated[str, Header()] = "",
+    asked: AskedDep,
 ) -> Response:
     """Hear a voice of your own say a sentence."""
     voice = await own_voice(voice_id, services, caller)
@@ -149,7 +148,7 @@ async def get_preview(  # noqa: PLR0913, PLR0917 - what a request may say
     audio = await delivery.audio_of(view, services)
     name = presenting.file_name(voice.id, audio)
     file = delivery.AudioFile(view.job.id, audio, name, FORMATS[audio.format].content_type)
-    return await delivery.handed_out(file, request, services, range=range, if_range=if_range)
+    return await delivery.handed_out(file, asked, services)
 
 
 @router.delete("/{voice_id}", status_code=204, responses=problems(404, 503))

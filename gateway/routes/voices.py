@@ -1,6 +1,5 @@
 """What the engine offers, and the voices of a tenant's own beside it."""
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,11 +13,9 @@ from gateway.voice_schemas import VoiceList
 from gateway.voice_showing import statuses
 from shared.access import Scope
 from shared.errors import InvalidCursor
-from shared.voice_library import LibraryVoice
+from shared.voice_library import LibraryVoice, as_named, is_library_voice
 
 router = APIRouter(prefix="/v1", tags=["voices"])
-
-_VOICE_ID = re.compile(r"voice-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @router.get("/voices", responses=problems(400, 422, 503))
@@ -29,7 +26,7 @@ async def list_voices(
     limit: Annotated[int, Query(ge=1, le=100, description="Of your own voices.")] = 100,
 ) -> VoiceList:
     """List the engine's voices, those that this installation lacks, and your own, the newest first."""
-    if cursor is not None and not _VOICE_ID.fullmatch(cursor):
+    if cursor is not None and not (is_library_voice(cursor) and as_named(cursor) == cursor):
         raise InvalidCursor
     offer = await offer_to(caller.tenant, [None], services)
     catalogue = offer.catalogue
